@@ -75,10 +75,7 @@ pub struct BackupType {
 
 impl BackupType {
     /// A word that no product documents.
-    pub const UNKNOWN: Self = Self {
-        name: "unknown",
-        times: Times::Job,
-    };
+    pub const UNKNOWN: Self = Self { name: "unknown", times: Times::Job };
 }
 
 impl fmt::Display for BackupType {
@@ -104,13 +101,8 @@ pub enum Status {
 
 impl Status {
     /// All states, in the order of their labels.
-    pub const ALL: [Self; 5] = [
-        Self::Completed,
-        Self::Deleting,
-        Self::Failed,
-        Self::Running,
-        Self::Unknown,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::Deleting, Self::Failed, Self::Running, Self::Unknown];
 
     /// The value of the label `status`.
     pub fn label(self) -> &'static str {

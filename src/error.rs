@@ -95,11 +95,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that no answer of the cloud stands behind.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-            status: None,
-        }
+        Self { reason, message: message.into(), status: None }
     }
 
     /// The same fault, with what was being done when it happened in front.
@@ -148,10 +144,7 @@ mod tests {
     #[test]
     fn a_chain_tells_every_level_once() {
         let error = Outer(io::Error::other("no such file"));
-        assert_eq!(
-            Chain(&error).to_string(),
-            "cannot read `config.yaml`: no such file"
-        );
+        assert_eq!(Chain(&error).to_string(), "cannot read `config.yaml`: no such file");
     }
 
     #[test]

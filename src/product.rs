@@ -47,10 +47,7 @@ impl Product {
     pub fn backup_type(&self, name: &str) -> Option<BackupType> {
         let known =
             |(backup_type, _): &&(BackupType, _)| backup_type.name.eq_ignore_ascii_case(name);
-        self.types
-            .iter()
-            .find(known)
-            .map(|(backup_type, _)| *backup_type)
+        self.types.iter().find(known).map(|(backup_type, _)| *backup_type)
     }
 }
 
@@ -111,10 +108,7 @@ impl Page {
 
     /// The ids on it.
     pub fn ids(&self) -> impl Iterator<Item = &BackupId> {
-        self.backups
-            .iter()
-            .map(|backup| &backup.id)
-            .chain(&self.left_out)
+        self.backups.iter().map(|backup| &backup.id).chain(&self.left_out)
     }
 }
 

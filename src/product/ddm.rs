@@ -19,37 +19,22 @@ pub(super) static DDM: Product = Product {
     path: "backups",
     page_limit: 128,
     untyped: false,
-    types: &[
-        (AUTO_METADATA, Some(Duration::from_secs(26 * 3600))),
-        (METADATA, None),
-    ],
+    types: &[(AUTO_METADATA, Some(Duration::from_secs(26 * 3600))), (METADATA, None)],
     lists: |_| &WHOLE,
     decode,
 };
 
 /// Made by a job every day.
-const AUTO_METADATA: BackupType = BackupType {
-    name: "auto_metadata",
-    times: Times::Job,
-};
+const AUTO_METADATA: BackupType = BackupType { name: "auto_metadata", times: Times::Job };
 /// Made on an event, such as the deletion of a schema.
-const METADATA: BackupType = BackupType {
-    name: "metadata",
-    times: Times::Job,
-};
+const METADATA: BackupType = BackupType { name: "metadata", times: Times::Job };
 
-const STATUSES: [(&str, Status); 3] = [
-    ("normal", Status::Completed),
-    ("creating", Status::Running),
-    ("createfail", Status::Failed),
-];
+const STATUSES: [(&str, Status); 3] =
+    [("normal", Status::Completed), ("creating", Status::Running), ("createfail", Status::Failed)];
 /// Documented as never shown; if it is, the backup is gone.
 const DELETED: &str = "deleted";
 
-static WHOLE: [List; 1] = [List {
-    backup_type: None,
-    windowed: false,
-}];
+static WHOLE: [List; 1] = [List { backup_type: None, windowed: false }];
 
 /// An answer, as far as it is used.
 #[derive(Deserialize)]
@@ -85,19 +70,14 @@ struct Record<'a> {
 
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
-    let mut page = Page {
-        total: answer.total,
-        limit: answer.limit,
-        ..Page::default()
-    };
+    let mut page = Page { total: answer.total, limit: answer.limit, ..Page::default() };
     for (at, record) in answer.backups.iter().enumerate() {
         let fields = RecordFields::new(at, record.id.as_deref())?;
         let status_word = fields.mandatory("status", record.status.as_deref())?;
         if status_word.eq_ignore_ascii_case(DELETED) {
             page.left_out.push(fields.id());
         } else {
-            page.backups
-                .push(backup(&fields, record, status_word, asked)?);
+            page.backups.push(backup(&fields, record, status_word, asked)?);
         }
     }
     Ok(page)

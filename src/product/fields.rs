@@ -53,16 +53,10 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeE
         match serde_path_to_error::deserialize(&mut json) {
             Err(error) => {
                 let path = error.path().to_string();
-                Err(DecodeError::Json {
-                    path,
-                    source: error.into_inner(),
-                })
+                Err(DecodeError::Json { path, source: error.into_inner() })
             }
             // Only bytes behind the value were wrong: the second pass does not look there.
-            Ok::<T, _>(_) => Err(DecodeError::Json {
-                path: ".".to_owned(),
-                source: plain,
-            }),
+            Ok::<T, _>(_) => Err(DecodeError::Json { path: ".".to_owned(), source: plain }),
         }
     })
 }
@@ -78,10 +72,7 @@ impl<'a> RecordFields<'a> {
     pub(super) fn new(at: usize, id: Option<&'a str>) -> Result<Self, DecodeError> {
         match trimmed(id) {
             Some(id) => Ok(Self { at, id }),
-            None => Err(DecodeError::Missing {
-                record: at.to_string(),
-                field: "id",
-            }),
+            None => Err(DecodeError::Missing { record: at.to_string(), field: "id" }),
         }
     }
 
@@ -95,10 +86,7 @@ impl<'a> RecordFields<'a> {
         field: &'static str,
         text: Option<&'t str>,
     ) -> Result<&'t str, DecodeError> {
-        trimmed(text).ok_or_else(|| DecodeError::Missing {
-            record: self.name(),
-            field,
-        })
+        trimmed(text).ok_or_else(|| DecodeError::Missing { record: self.name(), field })
     }
 
     /// The instance of the record, which must be the one that was `asked` for, if one was. Such a
@@ -157,9 +145,7 @@ pub(super) fn trimmed(text: Option<&str>) -> Option<&str> {
 
 /// Looks a status word up, without regard to case.
 pub(super) fn status(word: &str, known: &[(&str, Status)]) -> Status {
-    let found = known
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word));
+    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
     found.map_or(Status::Unknown, |(_, status)| *status)
 }
 
@@ -173,11 +159,7 @@ pub(super) fn unknown(is_unknown: bool, word: &str) -> Option<UnknownWord> {
 ///
 /// Neither cloud says 1000 or 1024. The size in the example of DDM, 5.419922, is 5550 bytes / 1024
 /// to its last digit, and no whole number of bytes / 1000.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 pub(super) fn kib_to_bytes(kib: f64) -> Option<u64> {
     (kib >= 0.0).then(|| (kib * 1024.0).round() as u64)
 }
@@ -222,15 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in [
-            "",
-            "  ",
-            "-",
-            "0",
-            "yesterday",
-            "2018-08-06",
-            "2018-13-06T12:41:14+0800",
-        ] {
+        for text in ["", "  ", "-", "0", "yesterday", "2018-08-06", "2018-13-06T12:41:14+0800"] {
             assert_eq!(time(text), None, "{text}");
         }
     }

@@ -29,25 +29,13 @@ pub(super) static RDS: Product = Product {
     decode,
 };
 
-const AUTO: BackupType = BackupType {
-    name: "auto",
-    times: Times::Job,
-};
-const MANUAL: BackupType = BackupType {
-    name: "manual",
-    times: Times::Job,
-};
+const AUTO: BackupType = BackupType { name: "auto", times: Times::Job };
+const MANUAL: BackupType = BackupType { name: "manual", times: Times::Job };
 /// Differential full backups.
-const FRAGMENT: BackupType = BackupType {
-    name: "fragment",
-    times: Times::Job,
-};
+const FRAGMENT: BackupType = BackupType { name: "fragment", times: Times::Job };
 /// For MySQL a file of the binary log: begin is the last commit of the file before, end its own
 /// last commit.
-const INCREMENTAL: BackupType = BackupType {
-    name: "incremental",
-    times: Times::Commit,
-};
+const INCREMENTAL: BackupType = BackupType { name: "incremental", times: Times::Commit };
 
 const STATUSES: [(&str, Status); 4] = [
     ("COMPLETED", Status::Completed),
@@ -56,23 +44,11 @@ const STATUSES: [(&str, Status); 4] = [
     ("DELETING", Status::Deleting),
 ];
 
-const ASK_AUTO: List = List {
-    backup_type: Some(AUTO),
-    windowed: false,
-};
-const ASK_MANUAL: List = List {
-    backup_type: Some(MANUAL),
-    windowed: false,
-};
-const ASK_FRAGMENT: List = List {
-    backup_type: Some(FRAGMENT),
-    windowed: false,
-};
+const ASK_AUTO: List = List { backup_type: Some(AUTO), windowed: false };
+const ASK_MANUAL: List = List { backup_type: Some(MANUAL), windowed: false };
+const ASK_FRAGMENT: List = List { backup_type: Some(FRAGMENT), windowed: false };
 /// One every five minutes for up to 732 days: never read whole.
-const ASK_INCREMENTAL: List = List {
-    backup_type: Some(INCREMENTAL),
-    windowed: true,
-};
+const ASK_INCREMENTAL: List = List { backup_type: Some(INCREMENTAL), windowed: true };
 
 static WITH_INCREMENTALS: [List; 3] = [ASK_AUTO, ASK_MANUAL, ASK_INCREMENTAL];
 static WITH_FRAGMENTS: [List; 3] = [ASK_AUTO, ASK_MANUAL, ASK_FRAGMENT];
@@ -135,15 +111,9 @@ struct Datastore<'a> {
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
     let records = answer.backups.iter().enumerate();
-    let backups = records
-        .map(|(at, record)| backup(at, record, asked))
-        .collect::<Result<_, _>>()?;
-    Ok(Page {
-        backups,
-        left_out: Vec::new(),
-        total: answer.total_count,
-        limit: None,
-    })
+    let backups =
+        records.map(|(at, record)| backup(at, record, asked)).collect::<Result<_, _>>()?;
+    Ok(Page { backups, left_out: Vec::new(), total: answer.total_count, limit: None })
 }
 
 fn backup(
@@ -179,11 +149,7 @@ fn backup(
 
 fn engine(datastore: &Datastore<'_>) -> Engine {
     Engine {
-        name: fields::trimmed(datastore.name.as_deref())
-            .unwrap_or_default()
-            .into(),
-        version: fields::trimmed(datastore.version.as_deref())
-            .unwrap_or_default()
-            .into(),
+        name: fields::trimmed(datastore.name.as_deref()).unwrap_or_default().into(),
+        version: fields::trimmed(datastore.version.as_deref()).unwrap_or_default().into(),
     }
 }
