@@ -1,0 +1,212 @@
+//! Keystone v3: a password becomes a token that is scoped to one project.
+//!
+//! Source: "Obtaining a User Token Through Password Authentication" of both clouds. The token is in
+//! the header `X-Subject-Token`, its end in the body.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Body, Method, Request, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::error::{Fault, Reason};
+use crate::http::Answer;
+
+/// A token for one project.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) value: SecretString,
+    /// What IAM says, by its clock.
+    pub(super) expires_at: Timestamp,
+    /// When to fetch the next one: after three quarters of its life.
+    pub(super) renew_at: Instant,
+    /// When it is certainly of no use any more, by our clock.
+    pub(super) dead_at: Instant,
+}
+
+/// Who signs in, and for what.
+pub(super) struct SignIn<'a> {
+    pub(super) auth_url: &'a Url,
+    pub(super) username: &'a str,
+    pub(super) user_domain_name: &'a str,
+    pub(super) password: &'a SecretString,
+    pub(super) project_id: &'a str,
+}
+
+impl SignIn<'_> {
+    /// The request for a token. The catalogue, many kB of endpoints, is left out.
+    pub(super) fn request(&self) -> Result<Request, Fault> {
+        let question = Question {
+            auth: Auth {
+                identity: Identity {
+                    methods: ["password"],
+                    password: Password {
+                        user: User {
+                            name: self.username,
+                            password: self.password.expose_secret(),
+                            domain: Domain { name: self.user_domain_name },
+                        },
+                    },
+                },
+                scope: Scope { project: Project { id: self.project_id } },
+            },
+        };
+        let body = serde_json::to_vec(&question)
+            .map_err(|error| Fault::new(Reason::Internal, format!("cannot sign in: {error}")))?;
+        let mut url = self.auth_url.clone();
+        url.set_path(&format!("{}/auth/tokens", url.path().trim_end_matches('/')));
+        url.set_query(Some("nocatalog=true"));
+        let mut request = Request::new(Method::POST, url);
+        let json = HeaderValue::from_static("application/json;charset=utf8");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        *request.body_mut() = Some(Body::from(body));
+        Ok(request)
+    }
+}
+
+impl Token {
+    /// Reads the answer of IAM, which arrived at `arrived` (`now` by the wall clock).
+    pub(super) fn read(answer: &Answer, now: Timestamp, arrived: Instant) -> Result<Self, Fault> {
+        let unreadable = |what: &str| {
+            Fault::new(Reason::Decode, format!("IAM answered {} and {what}", answer.status))
+        };
+        let value = answer
+            .headers
+            .get("x-subject-token")
+            .and_then(|value| value.to_str().ok())
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| unreadable("no token in `X-Subject-Token`"))?;
+        let body: Body201 = serde_json::from_slice(&answer.body)
+            .map_err(|error| unreadable(&format!("a body that cannot be read: {error}")))?;
+        let expires_at = time(&body.token.expires_at)
+            .ok_or_else(|| unreadable("an `expires_at` that is no time"))?;
+        // Both ends by IAM's clock, so that a wrong clock here does not shorten or lengthen it.
+        let issued_at = body.token.issued_at.as_deref().and_then(time).unwrap_or(now);
+        let life: Duration = expires_at
+            .duration_since(issued_at)
+            .try_into()
+            .map_err(|_| unreadable("a token that has expired"))?;
+        Ok(Self {
+            value: SecretString::from(value),
+            expires_at,
+            renew_at: arrived + life.mul_f64(0.75),
+            dead_at: arrived + life,
+        })
+    }
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    auth: Auth<'a>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    identity: Identity<'a>,
+    scope: Scope<'a>,
+}
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    methods: [&'static str; 1],
+    password: Password<'a>,
+}
+
+#[derive(Serialize)]
+struct Password<'a> {
+    user: User<'a>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    name: &'a str,
+    password: &'a str,
+    domain: Domain<'a>,
+}
+
+#[derive(Serialize)]
+struct Domain<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Scope<'a> {
+    project: Project<'a>,
+}
+
+#[derive(Serialize)]
+struct Project<'a> {
+    id: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Body201 {
+    token: TokenBody,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    expires_at: String,
+    #[serde(default)]
+    issued_at: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn answer(token: Option<&'static str>, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert("x-subject-token", HeaderValue::from_static(token));
+        }
+        Answer { status: 201, headers, body: body.into() }
+    }
+
+    const BODY: &str = r#"{"token":{"issued_at":"2026-01-01T00:00:00.000000Z",
+        "expires_at":"2026-01-02T00:00:00.000000Z","project":{"id":"p"}}}"#;
+
+    #[test]
+    fn a_token_is_renewed_after_three_quarters_of_its_life_whatever_our_clock_says() {
+        let arrived = Instant::now();
+        let wrong_clock = "2031-05-05T00:00:00Z".parse().unwrap();
+        let token = Token::read(&answer(Some("secret"), BODY), wrong_clock, arrived).unwrap();
+        assert_eq!(token.value.expose_secret(), "secret");
+        assert_eq!(token.renew_at - arrived, Duration::from_secs(18 * 3600));
+        assert_eq!(token.dead_at - arrived, Duration::from_secs(24 * 3600));
+        assert_eq!(token.expires_at, "2026-01-02T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn an_answer_without_token_end_or_sense_is_decode() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let cases = [
+            (None, BODY),
+            (Some(""), BODY),
+            (Some("t"), ""),
+            (Some("t"), "<html>"),
+            (Some("t"), r#"{"token":{"expires_at":"soon"}}"#),
+            (Some("t"), r#"{"token":{"expires_at":"2025-01-01T00:00:00Z"}}"#),
+        ];
+        for (token, body) in cases {
+            let fault = Token::read(&answer(token, body), now, Instant::now()).unwrap_err();
+            assert_eq!(fault.reason, Reason::Decode, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_token_does_not_show_in_debug_output() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let token = Token::read(&answer(Some("sesame"), BODY), now, Instant::now()).unwrap();
+        assert!(!format!("{token:?}").contains("sesame"));
+    }
+}

@@ -1,0 +1,163 @@
+//! One exchange with the cloud: bounded in time and size, and every way it can end badly named.
+//! Knows no credentials and no products.
+
+mod fault;
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Certificate, Client, Method, Request, Url, redirect};
+
+use crate::error::{Chain, Fault, Reason};
+
+pub use fault::{Role, check};
+
+/// The most an answer may hold, unpacked.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, unpacked.
+    pub body: Vec<u8>,
+}
+
+/// Why no client can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start TLS (are there CA certificates on this system, or a `ca_file`?)")]
+pub struct TlsError(#[source] reqwest::Error);
+
+/// A connection pool.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: Client,
+}
+
+impl Http {
+    /// A pool that trusts the CAs of the system, and those in `ca` (PEM) besides.
+    pub fn new(ca: Option<&[u8]>) -> Result<Self, TlsError> {
+        // The one place that chooses cryptography; an error says that it is chosen already.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut builder = Client::builder()
+            .user_agent(concat!("clouddb-backup-exporter/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // Below the idle limit of the gateways, so that a kept connection is not just closing.
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(4);
+        if let Some(pem) = ca {
+            let certificates = Certificate::from_pem_bundle(pem).map_err(TlsError)?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self { client: builder.build().map_err(TlsError)? })
+    }
+
+    /// Sends one request and reads its answer, both within `timeout`.
+    ///
+    /// Redirects are not followed, and no status is an error here: see [`check`].
+    pub async fn exchange(&self, mut request: Request, timeout: Duration) -> Result<Answer, Fault> {
+        let host = host(request.url());
+        *request.timeout_mut() = Some(timeout);
+        let outcome = async {
+            let response = self.client.execute(request).await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = read(response).await?;
+            Ok(Answer { status, headers, body })
+        };
+        outcome.await.map_err(|error| match error {
+            Broken::TooLarge => Fault::new(
+                Reason::Limit,
+                format!("the answer of {host} is larger than {} MiB", MAX_BODY_BYTES >> 20),
+            ),
+            Broken::Transport(error) if error.is_timeout() => Fault::new(
+                Reason::Timeout,
+                format!("no answer of {host} within {} s", timeout.as_secs_f64()),
+            ),
+            Broken::Transport(error) => transport(&host, error),
+        })
+    }
+}
+
+/// A GET of `path` (percent-encoded) and `query` (canonical, may be empty) at an endpoint.
+pub fn get(endpoint: &Url, path: &str, query: &str) -> Request {
+    Request::new(Method::GET, url(endpoint, path, query))
+}
+
+/// The host as it stands in the `Host` header: with its port, if that is not the usual one.
+pub fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn url(endpoint: &Url, path: &str, query: &str) -> Url {
+    let mut url = endpoint.clone();
+    url.set_path(path);
+    url.set_query((!query.is_empty()).then_some(query));
+    url
+}
+
+enum Broken {
+    TooLarge,
+    Transport(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Broken {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Broken> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Broken::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Names a fault of the connection by what stands in its chain of causes.
+fn transport(host: &str, error: reqwest::Error) -> Fault {
+    // The URL may hold ids; the host is told by us.
+    let error = error.without_url();
+    let reason = if has_cause(&error, |cause| cause.is::<rustls::Error>()) {
+        Reason::Tls
+    } else if has_cause(&error, is_bad_data) {
+        Reason::Decode
+    } else if error.is_builder() {
+        Reason::Internal
+    } else {
+        Reason::Connect
+    };
+    Fault::new(reason, format!("no answer of {host}: {}", Chain(&error)))
+}
+
+/// Looks through the chain, and into I/O errors that wrap another without being its `source`.
+fn has_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if is(cause) {
+            return true;
+        }
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    false
+}
+
+/// Whether the body was there and could not be unpacked.
+fn is_bad_data(cause: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let io = cause.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| matches!(error.kind(), InvalidData | InvalidInput))
+}

@@ -1,0 +1,164 @@
+//! The one place that decides what an answer of the cloud that is no success means.
+//!
+//! Sources: "Abnormal Request Results" and "Error Codes" of RDS and DDM, "Status Codes" of IAM, the
+//! gateway's codes; the shapes differ by service, and an edge may answer HTML or nothing.
+
+use serde_json::Value;
+
+use super::Answer;
+use crate::error::{Fault, Reason};
+
+/// Who answers: the same status means something else at the door than inside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// A service that was asked with a credential.
+    Service,
+    /// IAM, which was asked for a token.
+    SignIn,
+}
+
+/// The body of a success, or what the refusal means.
+pub fn check(role: Role, answer: Answer) -> Result<Answer, Fault> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    let told = Told::read(&answer);
+    let reason = reason(role, answer.status, told.code.as_deref());
+    Err(Fault { reason, message: told.sentence(answer.status), status: Some(answer.status) })
+}
+
+fn reason(role: Role, status: u16, code: Option<&str>) -> Reason {
+    match (code.unwrap_or_default(), status) {
+        ("APIGW.0308" | "APIG.0308", _) | (_, 429) => Reason::Throttled,
+        (_, 401) => Reason::Auth,
+        // "Invalid token", which comes as 403.
+        ("DBS.280056", _) => Reason::Auth,
+        (_, 403) if role == Role::SignIn => Reason::Auth,
+        // "Resource not found or permission denied": the cloud does not tell which.
+        ("DBS.200044" | "DBS.201003" | "DBS.280015", _) | (_, 403) => Reason::Forbidden,
+        ("DBS.200002" | "DBS.200045" | "DBS.201010", _) | (_, 404) => Reason::NotFound,
+        (_, 500..) => Reason::Http5xx,
+        _ => Reason::Http4xx,
+    }
+}
+
+/// What the body of a refusal says.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Told {
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Told {
+    fn read(answer: &Answer) -> Self {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        // IAM and some services put everything one level down: `{"error": {…}}`.
+        let nested = body.as_object().and_then(|fields| fields.values().find(|it| it.is_object()));
+        let find = |names: &[&str]| {
+            let text = |value: &Value| names.iter().find_map(|name| text(value.get(name)?));
+            text(&body).or_else(|| nested.and_then(text))
+        };
+        let header = answer.headers.get("x-request-id").and_then(|value| value.to_str().ok());
+        Self {
+            code: find(&["error_code", "errCode", "errorCode", "code"]),
+            message: find(&["error_msg", "externalMessage", "errorMsg", "message"]),
+            request_id: find(&["request_id"]).or_else(|| header.and_then(bounded)),
+        }
+    }
+
+    fn sentence(&self, status: u16) -> String {
+        let mut sentence = format!("the cloud answered {status}");
+        if let Some(code) = &self.code {
+            sentence.push_str(&format!(" `{code}`"));
+        }
+        if let Some(message) = &self.message {
+            sentence.push_str(&format!(" \"{message}\""));
+        }
+        if let Some(id) = &self.request_id {
+            sentence.push_str(&format!(" (request id {id})"));
+        }
+        sentence
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => bounded(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Foreign text goes into one log line: no control characters, and not too long.
+fn bounded(text: &str) -> Option<String> {
+    let clean: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+    (!clean.is_empty()).then_some(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn fault(role: Role, status: u16, body: &str) -> Fault {
+        let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
+        check(role, answer).unwrap_err()
+    }
+
+    #[test]
+    fn every_documented_status_and_code_has_its_reason() {
+        let cases = [
+            (401, r#"{"error_code":"APIGW.0301","error_msg":"x"}"#, Reason::Auth),
+            (401, "", Reason::Auth),
+            (403, r#"{"errCode":"DBS.280056","externalMessage":"Invalid token"}"#, Reason::Auth),
+            (403, r#"{"error_code":"DBS.200044","error_msg":"x"}"#, Reason::Forbidden),
+            (400, r#"{"error_code":"DBS.201003","error_msg":"x"}"#, Reason::Forbidden),
+            (403, r#"{"errCode":"DBS.280015","externalMessage":"x"}"#, Reason::Forbidden),
+            (403, "<html>", Reason::Forbidden),
+            (404, r#"{"error_code":"APIGW.0101","error_msg":"x"}"#, Reason::NotFound),
+            (400, r#"{"error_code":"DBS.200045","error_msg":"x"}"#, Reason::NotFound),
+            (429, "", Reason::Throttled),
+            (400, r#"{"error_code":"APIG.0308","error_msg":"x"}"#, Reason::Throttled),
+            (403, r#"{"error_code":"APIGW.0308","error_msg":"x"}"#, Reason::Throttled),
+            (302, "", Reason::Http4xx),
+            (400, r#"{"error_code":"DBS.200001","error_msg":"x"}"#, Reason::Http4xx),
+            (500, r#"{"error_code":"DBS.108000","error_msg":"x"}"#, Reason::Http5xx),
+            (502, "<html>bad gateway</html>", Reason::Http5xx),
+        ];
+        for (status, body, reason) in cases {
+            assert_eq!(fault(Role::Service, status, body).reason, reason, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_refused_sign_in_is_auth_whether_401_or_403() {
+        let body = r#"{"error":{"code":403,"message":"locked","title":"Forbidden"}}"#;
+        assert_eq!(fault(Role::SignIn, 403, body).reason, Reason::Auth);
+        assert_eq!(fault(Role::SignIn, 401, "").reason, Reason::Auth);
+    }
+
+    #[test]
+    fn code_message_and_request_id_are_told_in_every_shape() {
+        let cases = [
+            (
+                r#"{"error_code":"DBS.200022","error_msg":"bad","request_id":"r1"}"#,
+                "the cloud answered 400 `DBS.200022` \"bad\" (request id r1)",
+            ),
+            (
+                r#"{"errCode":"DBS.280001","externalMessage":"bad"}"#,
+                "the cloud answered 400 `DBS.280001` \"bad\"",
+            ),
+            (
+                r#"{"error":{"code":401,"message":"wrong\npassword","title":"Unauthorized"}}"#,
+                "the cloud answered 400 `401` \"wrongpassword\"",
+            ),
+            ("<html>", "the cloud answered 400"),
+            ("", "the cloud answered 400"),
+        ];
+        for (body, sentence) in cases {
+            assert_eq!(fault(Role::Service, 400, body).message, sentence);
+        }
+    }
+}

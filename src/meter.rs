@@ -1,0 +1,145 @@
+//! The exporter's own counters: what the program moves while it works. Numbers about backups are
+//! not here; they are rendered from the snapshot.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, proto,
+};
+
+use crate::build;
+use crate::clock::seconds;
+use crate::error::Reason;
+use crate::metric::{self, Metric};
+
+/// All counters, around a registry of their own. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    registry: Registry,
+    polls: IntCounterVec,
+    poll_failures: IntCounterVec,
+    poll_skipped: IntCounterVec,
+    poll_inconsistent: IntCounterVec,
+    api_requests: IntCounterVec,
+    api_request_duration: HistogramVec,
+    auth_token_expiry: GaugeVec,
+    auth_failures: IntCounterVec,
+    config_reload_successful: Gauge,
+    config_reload_success_timestamp: Gauge,
+}
+
+impl Meters {
+    /// Registers every counter; an error is a metric declared twice or under a bad name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let buckets = metric::API_REQUEST_DURATION_BUCKETS.to_vec();
+        let duration = &metric::API_REQUEST_DURATION;
+        let build_info = gauges(&registry, &metric::BUILD_INFO)?;
+        build_info.with_label_values(&[build::VERSION, build::REVISION, build::RUSTC]).set(1.0);
+        let duration_opts = HistogramOpts { common_opts: opts(duration), buckets };
+        let meters = Self {
+            polls: counters(&registry, &metric::POLLS)?,
+            poll_failures: counters(&registry, &metric::POLL_FAILURES)?,
+            poll_skipped: counters(&registry, &metric::POLL_SKIPPED)?,
+            poll_inconsistent: counters(&registry, &metric::POLL_INCONSISTENT)?,
+            api_requests: counters(&registry, &metric::API_REQUESTS)?,
+            api_request_duration: register(
+                &registry,
+                HistogramVec::new(duration_opts, duration.labels)?,
+            )?,
+            auth_token_expiry: gauges(&registry, &metric::AUTH_TOKEN_EXPIRY)?,
+            auth_failures: counters(&registry, &metric::AUTH_FAILURES)?,
+            config_reload_successful: register(
+                &registry,
+                Gauge::with_opts(opts(&metric::CONFIG_RELOAD_SUCCESSFUL))?,
+            )?,
+            config_reload_success_timestamp: register(
+                &registry,
+                Gauge::with_opts(opts(&metric::CONFIG_RELOAD_SUCCESS_TIMESTAMP))?,
+            )?,
+            registry,
+        };
+        meters.registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(meters)
+    }
+
+    /// Makes the counters of a target exist at 0, so that `increase()` sees their first event.
+    pub fn know(&self, project: &str, product: &str) {
+        self.polls.with_label_values(&[project, product]);
+        self.poll_skipped.with_label_values(&[project, product]);
+        self.poll_inconsistent.with_label_values(&[project, product]);
+        self.auth_failures.with_label_values(&[project]);
+        for reason in Reason::ALL {
+            self.poll_failures.with_label_values(&[project, product, reason.label()]);
+        }
+    }
+
+    /// A poll ended; `failure` says why, if it failed.
+    pub fn poll(&self, project: &str, product: &str, failure: Option<Reason>) {
+        self.polls.with_label_values(&[project, product]).inc();
+        if let Some(reason) = failure {
+            self.poll_failures.with_label_values(&[project, product, reason.label()]).inc();
+        }
+    }
+
+    /// A poll was due while the last one of the target still ran.
+    pub fn poll_skipped(&self, project: &str, product: &str) {
+        self.poll_skipped.with_label_values(&[project, product]).inc();
+    }
+
+    /// A listing moved while it was read.
+    pub fn poll_inconsistent(&self, project: &str, product: &str) {
+        self.poll_inconsistent.with_label_values(&[project, product]).inc();
+    }
+
+    /// A request ended; `status` is that of its answer, if there was one.
+    pub fn api_request(&self, project: &str, api: &str, status: Option<u16>, took: Duration) {
+        let code = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        self.api_requests.with_label_values(&[project, api, &code]).inc();
+        self.api_request_duration.with_label_values(&[api]).observe(took.as_secs_f64());
+    }
+
+    /// A token was fetched for the project.
+    pub fn auth_token(&self, project: &str, expires_at: Timestamp) {
+        self.auth_token_expiry.with_label_values(&[project]).set(seconds(expires_at));
+    }
+
+    /// The cloud refused a sign-in or a signature.
+    pub fn auth_failure(&self, project: &str) {
+        self.auth_failures.with_label_values(&[project]).inc();
+    }
+
+    /// The config was loaded.
+    pub fn config_loaded(&self, now: Timestamp) {
+        self.config_reload_successful.set(1.0);
+        self.config_reload_success_timestamp.set(seconds(now));
+    }
+
+    /// All families with their samples, sorted by name.
+    pub fn gather(&self) -> Vec<proto::MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counters(registry: &Registry, metric: &Metric) -> Result<IntCounterVec, prometheus::Error> {
+    register(registry, IntCounterVec::new(opts(metric), metric.labels)?)
+}
+
+fn gauges(registry: &Registry, metric: &Metric) -> Result<GaugeVec, prometheus::Error> {
+    register(registry, GaugeVec::new(opts(metric), metric.labels)?)
+}

@@ -1,0 +1,186 @@
+//! Walks one paged list to its end. Knows offsets and totals, not what is asked or by whom.
+//!
+//! The service counts records, not pages, and the list may move while it is read: a record that is
+//! inserted at the head pushes another onto the next page, one that is deleted pulls another off
+//! it. So a walk is believed only if it adds up, and is done once more if it does not.
+
+use std::collections::HashSet;
+
+use crate::backup::{Backup, BackupId};
+use crate::error::{Fault, Reason};
+use crate::product::Page;
+
+/// The most pages one walk may have.
+pub const MAX_PAGES: u64 = 10_000;
+
+/// A list that was read to its end and adds up.
+#[derive(Debug)]
+pub struct Walk {
+    /// Its records, each once.
+    pub backups: Vec<Backup>,
+    /// Whether it moved the first time.
+    pub moved: bool,
+    /// The total that the cloud gave, if it is about something else than this list.
+    pub foreign_total: Option<u64>,
+}
+
+/// Reads the list whose pages `fetch` brings, given an offset and a limit.
+///
+/// What is returned holds every record that was there during the whole walk and none that never
+/// was. `moved` is called when the list moved under a walk, before it is tried once more.
+pub async fn walk(
+    limit: u32,
+    mut fetch: impl AsyncFnMut(u64, u32) -> Result<Page, Fault>,
+    mut moved: impl FnMut(),
+) -> Result<Walk, Fault> {
+    let first = pass(limit, &mut fetch).await?;
+    let Some(trouble) = first.trouble() else { return Ok(first.into_walk(false)) };
+    moved();
+    let second = pass(limit, &mut fetch).await?;
+    let Some(again) = second.trouble() else { return Ok(second.into_walk(true)) };
+    if first.whole_but_for_its_total()
+        && second.whole_but_for_its_total()
+        && first.ids == second.ids
+    {
+        let beyond = fetch(second.came, second.limit).await?;
+        if beyond.is_empty() {
+            let total = second.total;
+            return Ok(Walk { foreign_total: Some(total), ..second.into_walk(true) });
+        }
+    }
+    moved();
+    Err(Fault::new(
+        Reason::Pagination,
+        format!("the list moved while it was read, twice: {trouble}; then {again}"),
+    ))
+}
+
+/// One way through the list.
+struct Pass {
+    backups: Vec<Backup>,
+    ids: HashSet<BackupId>,
+    /// How many records came, each as often as it came.
+    came: u64,
+    /// The total of the last page.
+    total: u64,
+    /// The page size in force.
+    limit: u32,
+    pages: u64,
+    /// How many records the last page had.
+    last: u64,
+    total_changed: bool,
+    first_page_changed: bool,
+}
+
+async fn pass(
+    limit: u32,
+    fetch: &mut impl AsyncFnMut(u64, u32) -> Result<Page, Fault>,
+) -> Result<Pass, Fault> {
+    let head = fetch(0, limit).await?;
+    // A service that gives less than it was asked for says so; with offsets that are no multiple
+    // of what it uses, one that counts pages would be misread.
+    let limit = head.limit.filter(|echo| (1..limit).contains(echo)).unwrap_or(limit);
+    let most_pages = most_pages(head.total, limit)?;
+    let mut pass = Pass {
+        backups: Vec::new(),
+        ids: HashSet::new(),
+        came: 0,
+        total: head.total,
+        limit,
+        pages: 0,
+        last: 0,
+        total_changed: false,
+        first_page_changed: false,
+    };
+    let mut brought_news = pass.take(head.clone());
+    while brought_news && !pass.at_end() {
+        if pass.pages >= most_pages {
+            return Err(Fault::new(
+                Reason::Limit,
+                format!(
+                    "the list has no end: {} pages read where its first page said {} records",
+                    pass.pages, head.total
+                ),
+            ));
+        }
+        let page = fetch(pass.pages * u64::from(limit), limit).await?;
+        brought_news = pass.take(page);
+    }
+    if pass.pages > 1 {
+        let head_now = fetch(0, limit).await?;
+        pass.total_changed |= head_now.total != pass.total;
+        pass.first_page_changed =
+            head_now.backups != head.backups || head_now.left_out != head.left_out;
+    }
+    Ok(pass)
+}
+
+/// As many as the total needs, and room for a list that grows while it is read.
+fn most_pages(total: u64, limit: u32) -> Result<u64, Fault> {
+    let needed = total.div_ceil(u64::from(limit));
+    if needed > MAX_PAGES {
+        return Err(Fault::new(
+            Reason::Limit,
+            format!("the list has {total} records, which is more than {MAX_PAGES} pages"),
+        ));
+    }
+    Ok((2 * needed + 10).min(MAX_PAGES))
+}
+
+impl Pass {
+    /// Adds a page. False if it is full of records that came before: the service ignores the
+    /// offset, or the list moved by a whole page, and going on brings nothing.
+    fn take(&mut self, page: Page) -> bool {
+        self.total_changed |= page.total != self.total;
+        self.total = page.total;
+        self.pages += 1;
+        self.last = page.len() as u64;
+        self.came += self.last;
+        let before = self.ids.len();
+        for backup in page.backups {
+            if self.ids.insert(backup.id.clone()) {
+                self.backups.push(backup);
+            }
+        }
+        self.ids.extend(page.left_out);
+        self.ids.len() > before
+    }
+
+    /// A short or empty page, or all that the total promises.
+    fn at_end(&self) -> bool {
+        let limit = u64::from(self.limit);
+        self.last < limit || self.pages * limit >= self.total || self.distinct() >= self.total
+    }
+
+    fn distinct(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    /// Ended on a short page that was not empty, nothing came twice, and the head stood still.
+    fn whole_but_for_its_total(&self) -> bool {
+        let short = (1..u64::from(self.limit)).contains(&self.last);
+        short && self.distinct() == self.came && !self.first_page_changed
+    }
+
+    /// Why the pass does not add up, if it does not.
+    fn trouble(&self) -> Option<String> {
+        if self.distinct() != self.came {
+            Some(format!("{} of {} records came twice", self.came - self.distinct(), self.came))
+        } else if self.distinct() != self.total {
+            Some(format!("{} records came, and the total is {}", self.came, self.total))
+        } else if self.total_changed {
+            Some("the total changed".to_owned())
+        } else if self.first_page_changed {
+            Some("the first page changed".to_owned())
+        } else {
+            None
+        }
+    }
+
+    fn into_walk(self, moved: bool) -> Walk {
+        Walk { backups: self.backups, moved, foreign_total: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! Lists that stand still, lie and move.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::backup::{BackupType, InstanceId, Status, Times};
+
+const LIMIT: u32 = 10;
+
+fn backup(id: u32) -> Backup {
+    Backup {
+        id: BackupId::new(format!("{id:05}")),
+        instance_id: InstanceId::new("db"),
+        instance_name: None,
+        instance_status: None,
+        engine: None,
+        backup_type: BackupType { name: "auto", times: Times::Job },
+        status: Status::Completed,
+        begin: None,
+        end: None,
+        bytes: None,
+        unknown_type: None,
+        unknown_status: None,
+    }
+}
+
+/// A list of the cloud, and what it makes of a question.
+struct Server {
+    list: Vec<Backup>,
+    asked: Vec<(u64, u32)>,
+    /// Done before each answer, with the number of the question.
+    change: Box<dyn FnMut(usize, &mut Vec<Backup>)>,
+    total: Box<dyn Fn(u64) -> u64>,
+    cap: u32,
+    ignores_offset: bool,
+    moved: u32,
+}
+
+impl Server {
+    fn new(records: u32) -> Self {
+        Self {
+            list: (0..records).map(backup).collect(),
+            asked: Vec::new(),
+            change: Box::new(|_, _| {}),
+            total: Box::new(|total| total),
+            cap: u32::MAX,
+            ignores_offset: false,
+            moved: 0,
+        }
+    }
+
+    fn changing(records: u32, change: impl FnMut(usize, &mut Vec<Backup>) + 'static) -> Self {
+        Self { change: Box::new(change), ..Self::new(records) }
+    }
+
+    fn answer(&mut self, offset: u64, limit: u32) -> Page {
+        (self.change)(self.asked.len(), &mut self.list);
+        self.asked.push((offset, limit));
+        let limit = limit.min(self.cap);
+        let start = if self.ignores_offset { 0 } else { usize::try_from(offset).unwrap() };
+        let backups = self.list.iter().skip(start).take(limit as usize).cloned().collect();
+        let total = (self.total)(self.list.len() as u64);
+        Page { backups, left_out: Vec::new(), total, limit: Some(limit) }
+    }
+
+    fn walk(&mut self) -> Result<Walk, Fault> {
+        let mut count = 0;
+        let walk = walk(LIMIT, async |offset, limit| Ok(self.answer(offset, limit)), || count += 1);
+        let outcome = now_or_never(walk);
+        self.moved = count;
+        outcome
+    }
+}
+
+/// Nothing here waits.
+fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("a walk over a list in memory waited"),
+    }
+}
+
+fn ids(backups: &[Backup]) -> BTreeSet<String> {
+    backups.iter().map(|backup| backup.id.to_string()).collect()
+}
+
+#[test]
+fn a_list_of_one_page_costs_one_request() {
+    for records in [0, 1, 9, 10] {
+        let mut server = Server::new(records);
+        let walk = server.walk().unwrap();
+        assert_eq!(walk.backups, server.list);
+        assert_eq!(server.asked, [(0, LIMIT)], "{records}");
+        assert_eq!(server.moved, 0);
+    }
+}
+
+#[test]
+fn a_longer_list_is_asked_by_multiples_of_the_limit_and_ends_with_its_first_page() {
+    let mut server = Server::new(25);
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.asked, [(0, 10), (10, 10), (20, 10), (0, 10)]);
+    let mut full = Server::new(20);
+    assert_eq!(full.walk().unwrap().backups.len(), 20);
+    assert_eq!(full.asked, [(0, 10), (10, 10), (0, 10)], "the total ends it, not an empty page");
+}
+
+#[test]
+fn a_smaller_limit_that_the_answer_echoes_is_used_from_then_on() {
+    let mut server = Server { cap: 4, ..Server::new(9) };
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.asked, [(0, 10), (4, 4), (8, 4), (0, 4)]);
+}
+
+#[test]
+fn a_record_inserted_at_the_head_makes_the_list_be_walked_once_more() {
+    let mut server = Server::changing(25, |question, list| {
+        if question == 1 {
+            list.insert(0, backup(900));
+        }
+    });
+    let walk = server.walk().unwrap();
+    assert_eq!(walk.backups, server.list);
+    assert!(walk.moved);
+    assert_eq!(server.moved, 1);
+}
+
+#[test]
+fn a_record_deleted_in_the_middle_does_not_hide_another() {
+    let mut server = Server::changing(25, |question, list| {
+        if question == 1 {
+            list.remove(3);
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+}
+
+#[test]
+fn head_and_tail_moving_together_are_seen_by_the_first_page() {
+    let mut server = Server::changing(25, |question, list| {
+        if question == 1 {
+            list.insert(0, backup(900));
+            list.pop();
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.moved, 1);
+}
+
+#[test]
+fn a_status_that_changes_on_the_first_page_makes_the_list_be_walked_once_more() {
+    let mut server = Server::changing(25, |question, list| {
+        if question == 2 {
+            list[0].status = Status::Failed;
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.moved, 1);
+}
+
+#[test]
+fn a_list_that_moves_under_both_walks_is_a_pagination_fault() {
+    let mut next = 900;
+    let mut server = Server::changing(25, move |_, list| {
+        next += 1;
+        list.insert(0, backup(next));
+    });
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
+    assert_eq!(server.moved, 2);
+}
+
+#[test]
+fn a_service_that_ignores_the_offset_is_a_pagination_fault_after_few_requests() {
+    let mut server = Server { ignores_offset: true, ..Server::new(2000) };
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
+    assert!(server.asked.len() <= 6, "{:?}", server.asked);
+}
+
+#[test]
+fn a_total_of_another_list_is_set_aside_once_the_records_prove_whole() {
+    let mut server = Server { total: Box::new(|total| total + 500), ..Server::new(25) };
+    let walk = server.walk().unwrap();
+    assert_eq!(walk.backups, server.list);
+    assert_eq!(walk.foreign_total, Some(525));
+    assert_eq!(server.asked.last(), Some(&(25, 10)), "asked once beyond the end");
+}
+
+#[test]
+fn a_total_of_another_list_is_not_set_aside_when_the_walk_ended_on_a_full_or_empty_page() {
+    let mut server = Server { total: Box::new(|total| total + 500), ..Server::new(20) };
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
+    let mut empty = Server { total: Box::new(|_| 5), ..Server::new(0) };
+    assert_eq!(empty.walk().unwrap_err().reason, Reason::Pagination);
+}
+
+#[test]
+fn a_record_that_comes_twice_is_never_published_as_two() {
+    let mut server = Server::new(25);
+    server.list.push(backup(3));
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
+}
+
+#[test]
+fn a_list_of_more_than_ten_thousand_pages_is_refused_by_its_first_page() {
+    let mut server = Server { total: Box::new(|_| 100_001), ..Server::new(10) };
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Limit);
+    assert_eq!(server.asked.len(), 1);
+}
+
+#[test]
+fn a_list_that_grows_without_end_is_refused_by_the_bound_of_its_first_page() {
+    let mut next = 0;
+    let mut server = Server::changing(30, move |_, list| {
+        for _ in 0..LIMIT {
+            next += 1;
+            list.push(backup(1000 + next));
+        }
+    });
+    assert_eq!(server.walk().unwrap_err().reason, Reason::Limit);
+    assert!(server.asked.len() < 30, "{}", server.asked.len());
+}
+
+#[test]
+fn records_that_a_product_leaves_out_count_for_the_paging_and_are_not_returned() {
+    let page = || Page {
+        backups: vec![backup(1)],
+        left_out: vec![BackupId::new("gone")],
+        total: 2,
+        limit: None,
+    };
+    let walk = now_or_never(walk(LIMIT, async |_, _| Ok(page()), || {})).unwrap();
+    assert_eq!(walk.backups, [backup(1)]);
+}
+
+#[test]
+fn a_fault_of_a_page_is_the_fault_of_the_walk() {
+    let fault = Fault::new(Reason::Http5xx, "the cloud answered 502");
+    let walk = walk(LIMIT, async |_, _| Err(fault.clone()), || {});
+    assert_eq!(now_or_never(walk).unwrap_err(), fault);
+}
+
+/// What may happen to a list between two answers.
+#[derive(Clone, Debug)]
+enum Change {
+    Delete(usize),
+    ExpireTail,
+    Finish(usize),
+    InsertHead,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (0..60_usize).prop_map(Change::Delete),
+        Just(Change::ExpireTail),
+        (0..60_usize).prop_map(Change::Finish),
+        Just(Change::InsertHead),
+    ]
+}
+
+proptest! {
+    /// The promise, but for what no client can notice: changes behind the first page that leave
+    /// the total as it was.
+    #[test]
+    fn what_is_published_was_there_and_misses_nothing_that_stayed(
+        records in 0..60_u32,
+        oldest_first: bool,
+        changes in proptest::collection::vec((0..12_usize, change()), 0..4),
+    ) {
+        let ever = std::rc::Rc::new(std::cell::RefCell::new(Vec::<Vec<Backup>>::new()));
+        let seen = std::rc::Rc::clone(&ever);
+        let mut next = 900;
+        let mut server = Server::changing(records, move |question, list| {
+            for (_, change) in changes.iter().filter(|(when, _)| *when == question) {
+                match change {
+                    Change::Delete(at) if *at < list.len() => { list.remove(*at); }
+                    Change::Finish(at) if *at < list.len() => list[*at].status = Status::Failed,
+                    Change::InsertHead => {
+                        next += 1;
+                        if oldest_first { list.push(backup(next)) } else { list.insert(0, backup(next)) }
+                    }
+                    Change::ExpireTail if oldest_first && !list.is_empty() => { list.remove(0); }
+                    Change::ExpireTail => { list.pop(); }
+                    _ => {}
+                }
+            }
+            seen.borrow_mut().push(list.clone());
+        });
+        let Ok(walk) = server.walk() else { return Ok(()) };
+        let ever = ever.borrow();
+        // The walk that was believed is the first, or the second, which begins again at offset 0.
+        let begin = if walk.moved { second_walk(&server.asked) } else { 0 };
+        let states = &ever[begin..];
+        for backup in &walk.backups {
+            prop_assert!(states.iter().any(|list| list.contains(backup)), "never was: {backup:?}");
+        }
+        prop_assert_eq!(ids(&walk.backups).len(), walk.backups.len());
+        let totals: BTreeSet<usize> = states.iter().map(Vec::len).collect();
+        let heads: BTreeSet<Vec<String>> = states
+            .iter()
+            .map(|list| list.iter().take(LIMIT as usize).map(|it| it.id.to_string()).collect())
+            .collect();
+        if totals.len() == 1 && heads.len() == 1 && states.iter().any(|list| *list != states[0]) {
+            return Ok(());
+        }
+        let stayed = states.iter().map(|list| ids(list)).reduce(|a, b| &a & &b).unwrap_or_default();
+        prop_assert!(stayed.is_subset(&ids(&walk.backups)));
+    }
+}
+
+/// The number of the question with which the second walk began: the last offset 0 but for the
+/// re-reading of the first page, which ends a walk.
+fn second_walk(asked: &[(u64, u32)]) -> usize {
+    let zeros: Vec<usize> = asked
+        .iter()
+        .enumerate()
+        .filter(|(_, (offset, _))| *offset == 0)
+        .map(|(at, _)| at)
+        .collect();
+    let last = zeros[zeros.len() - 1];
+    // A walk of more than one page ends with offset 0: then it began at the zero before.
+    if last == asked.len() - 1 && zeros.len() >= 2 && asked[last - 1].0 != 0 {
+        zeros[zeros.len() - 2]
+    } else {
+        last
+    }
+}
