@@ -1,0 +1,299 @@
+//! The rules of a credential: which keys go together, and where its secrets come from.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::endpoint;
+use super::file;
+use super::position::child;
+use super::problem::listed;
+use super::report::Report;
+use super::secret::{self, Secret, SecretError, Source};
+use super::{Credential, CredentialKind, Fetch};
+use crate::error::Chain;
+
+/// How the secrets of a file are had.
+pub(super) struct Secrets<'a> {
+    pub(super) fetch: &'a Fetch<'a>,
+    /// What relative paths are relative to.
+    pub(super) folder: &'a Path,
+}
+
+/// Checks one credential. None if anything is wrong with it; the report then says what.
+pub(super) fn check(
+    name: &str,
+    written: &file::Credential,
+    report: &mut Report,
+    secrets: &Secrets<'_>,
+) -> Option<Credential> {
+    let path = child("credentials", name);
+    let mut block = Block { path, written, report, secrets };
+    let kind = block.kind();
+    let requests_per_second = block.requests_per_second();
+    let ca_file = block.ca_file();
+    Some(Credential {
+        name: name.to_owned(),
+        kind: kind?,
+        requests_per_second: requests_per_second?,
+        ca_file: ca_file.ok()?,
+        insecure_http: written.insecure_http.unwrap_or_default(),
+    })
+}
+
+/// A credential under check.
+struct Block<'a> {
+    path: String,
+    written: &'a file::Credential,
+    report: &'a mut Report,
+    secrets: &'a Secrets<'a>,
+}
+
+/// One secret, as it is written: in how many of its three ways, and how.
+struct Ways<'a> {
+    key: &'static str,
+    value: Option<&'a SecretString>,
+    file: Option<&'a str>,
+    env: Option<&'a str>,
+}
+
+impl Ways<'_> {
+    /// The keys that are there, of the three that there could be.
+    fn given(&self) -> Vec<String> {
+        let present = [self.value.is_some(), self.file.is_some(), self.env.is_some()];
+        self.keys().into_iter().zip(present).filter(|it| it.1).map(|it| it.0).collect()
+    }
+
+    fn keys(&self) -> [String; 3] {
+        [self.key.to_owned(), format!("{}_file", self.key), format!("{}_env", self.key)]
+    }
+}
+
+impl Block<'_> {
+    fn kind(&mut self) -> Option<CredentialKind> {
+        let password = self.password().given();
+        let keys = [self.access_key().given(), self.secret_key().given()].concat();
+        let token = self.security_token().given();
+        let user = [
+            ("username", self.written.username.is_some()),
+            ("user_domain_name", self.written.user_domain_name.is_some()),
+            ("auth_url", self.written.auth_url.is_some()),
+        ];
+        if !password.is_empty() && !keys.is_empty() {
+            let found = password.iter().chain(&keys).map(String::as_str);
+            let message = format!(
+                "must have either a password or keys, not both; it has {}",
+                listed(found, "and")
+            );
+            self.report.error_at_key(&self.path, message);
+            None
+        } else if !keys.is_empty() || (!token.is_empty() && password.is_empty()) {
+            self.keys_kind()
+        } else if !password.is_empty() || user.iter().any(|(_, given)| *given) {
+            for key in token {
+                let message = "belongs to an access key and a secret key; remove it";
+                self.report.error_at_key(&child(&self.path, &key), message);
+            }
+            self.password_kind()
+        } else {
+            let message = "needs either `auth_url`, `username`, `user_domain_name` and a password, \
+                           or an access key and a secret key";
+            self.report.error_at_key(&self.path, message);
+            None
+        }
+    }
+
+    fn keys_kind(&mut self) -> Option<CredentialKind> {
+        for (key, given) in [
+            ("username", self.written.username.is_some()),
+            ("user_domain_name", self.written.user_domain_name.is_some()),
+        ] {
+            if given {
+                let message = "belongs to a password; remove it, or the keys";
+                self.report.error_at_key(&child(&self.path, key), message);
+            }
+        }
+        if self.written.auth_url.is_some() {
+            let message = "is not used: with an access key every request is signed; remove it";
+            self.report.finding_at_key(&child(&self.path, "auth_url"), message);
+        }
+        let access_key = self.key_secret(&self.access_key());
+        let secret_key = self.key_secret(&self.secret_key());
+        let token = self.security_token();
+        let security_token =
+            if token.given().is_empty() { Some(None) } else { self.key_secret(&token).map(Some) };
+        Some(CredentialKind::Keys {
+            access_key: access_key?,
+            secret_key: secret_key?,
+            security_token: security_token?,
+        })
+    }
+
+    fn password_kind(&mut self) -> Option<CredentialKind> {
+        let written = self.written;
+        let insecure_http = written.insecure_http.unwrap_or_default();
+        let auth_url = match written.auth_url.as_deref() {
+            Some(text) => {
+                endpoint::identity(text, insecure_http).map_err(|error| error.to_string())
+            }
+            None => Err("is missing".to_owned()),
+        };
+        let wrong = |error| self.error("auth_url", format!("{error}; write such as `{EXAMPLE}`"));
+        let auth_url = auth_url.map_err(wrong).ok();
+        let username = self.name("username", written.username.as_deref());
+        let user_domain_name = self.name("user_domain_name", written.user_domain_name.as_deref());
+        let password = self.secret(&self.password()).map(|(secret, _)| secret);
+        Some(CredentialKind::Password {
+            auth_url: auth_url?,
+            username: username?,
+            user_domain_name: user_domain_name?,
+            password: password?,
+        })
+    }
+
+    fn name(&mut self, key: &str, written: Option<&str>) -> Option<String> {
+        match written {
+            Some("") => self.error(key, "cannot be empty"),
+            Some(name) => return Some(name.to_owned()),
+            None => self.error(key, "is missing; a password needs it"),
+        }
+        None
+    }
+
+    /// A secret that goes into a header, where blanks and other letters have no place.
+    fn key_secret(&mut self, ways: &Ways<'_>) -> Option<Secret> {
+        let (secret, key) = self.secret(ways)?;
+        if secret.value().expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(secret);
+        }
+        self.error(&key, "has a blank or a character that no key has; copy it again");
+        None
+    }
+
+    /// The secret, and the key it was given by.
+    fn secret(&mut self, ways: &Ways<'_>) -> Option<(Secret, String)> {
+        let given = ways.given();
+        let [key] = given.as_slice() else {
+            let keys = ways.keys();
+            let all = listed(keys.iter().map(String::as_str), "or");
+            let message = match given.as_slice() {
+                [] => format!("is missing; write exactly one of {all}"),
+                _ => format!(
+                    "must be given in exactly one way; it has {}",
+                    listed(given.iter().map(String::as_str), "and")
+                ),
+            };
+            let place = given.get(1).map_or(ways.key, String::as_str);
+            let place = child(&self.path, place);
+            if given.is_empty() {
+                self.report.error(&place, message);
+            } else {
+                self.report.error_at_key(&place, message);
+            }
+            return None;
+        };
+        let source = match (ways.file, ways.env) {
+            (Some(path), _) => self.file(path).map(Source::File),
+            (_, Some(name)) => Some(Source::Env(name.to_owned())),
+            _ => Some(Source::Value),
+        };
+        let value = match (&source, ways.value) {
+            (Some(Source::Value), Some(value)) => secret::trimmed(value.expose_secret()),
+            (Some(source), _) => (self.secrets.fetch)(source, secret::MAX_KIB),
+            (None, _) => Err(SecretError::Empty),
+        };
+        match value {
+            Ok(value) => Some((Secret::new(source?, value), key.clone())),
+            Err(error) => {
+                let message = match &source {
+                    Some(_) => Chain(&error).to_string(),
+                    None => "a path cannot be empty".to_owned(),
+                };
+                self.error(key, message);
+                None
+            }
+        }
+    }
+
+    fn requests_per_second(&mut self) -> Option<f64> {
+        let rate = self.written.requests_per_second.unwrap_or(1.0);
+        if rate.is_finite() && rate > 0.0 {
+            return Some(rate);
+        }
+        self.error("requests_per_second", "must be a number above 0, such as `1` or `0.5`");
+        None
+    }
+
+    /// The path, if there is one. `Err` if the file is no good, which is told.
+    fn ca_file(&mut self) -> Result<Option<PathBuf>, ()> {
+        let Some(written) = self.written.ca_file.as_deref() else { return Ok(None) };
+        let message = match self.file(written) {
+            None => "a path cannot be empty".to_owned(),
+            Some(path) => match (self.secrets.fetch)(&Source::File(path.clone()), MAX_PEM_KIB) {
+                Ok(pem) if pem.expose_secret().contains(PEM) => return Ok(Some(path)),
+                Ok(_) | Err(SecretError::Empty | SecretError::Text) => {
+                    "the file has no certificate; it must be PEM".to_owned()
+                }
+                Err(error) => Chain(&error).to_string(),
+            },
+        };
+        self.error("ca_file", message);
+        Err(())
+    }
+
+    /// The file of a path that may be relative to the config.
+    fn file(&self, path: &str) -> Option<PathBuf> {
+        (!path.is_empty()).then(|| self.secrets.folder.join(path))
+    }
+
+    fn error(&mut self, key: &str, message: impl Into<String>) {
+        self.report.error(&child(&self.path, key), message);
+    }
+}
+
+impl<'a> Block<'a> {
+    fn password(&self) -> Ways<'a> {
+        let written = self.written;
+        Ways {
+            key: "password",
+            value: written.password.as_ref(),
+            file: written.password_file.as_deref(),
+            env: written.password_env.as_deref(),
+        }
+    }
+
+    fn access_key(&self) -> Ways<'a> {
+        let written = self.written;
+        Ways {
+            key: "access_key",
+            value: written.access_key.as_ref(),
+            file: written.access_key_file.as_deref(),
+            env: written.access_key_env.as_deref(),
+        }
+    }
+
+    fn secret_key(&self) -> Ways<'a> {
+        let written = self.written;
+        Ways {
+            key: "secret_key",
+            value: written.secret_key.as_ref(),
+            file: written.secret_key_file.as_deref(),
+            env: written.secret_key_env.as_deref(),
+        }
+    }
+
+    fn security_token(&self) -> Ways<'a> {
+        let written = self.written;
+        Ways {
+            key: "security_token",
+            value: written.security_token.as_ref(),
+            file: written.security_token_file.as_deref(),
+            env: written.security_token_env.as_deref(),
+        }
+    }
+}
+
+const EXAMPLE: &str = "https://iam.eu-de.otc.t-systems.com/v3";
+/// A bundle of public certificates has some 200.
+const MAX_PEM_KIB: usize = 1024;
+const PEM: &str = "-----BEGIN CERTIFICATE-----";

@@ -1,0 +1,204 @@
+//! The config as it is written: one struct per block, options and texts. Knows no rule.
+//!
+//! The doc comments are the descriptions of the JSON Schema. Unknown keys are let through here and
+//! collected by the reader, so that all of them are told at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::product::{self, Product, Scope};
+
+/// The config of clouddb-backup-exporter.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Config {
+    /// How the backup lists are polled.
+    pub(super) poll: Option<Poll>,
+    /// How to sign in, by a name of your choice.
+    pub(super) credentials: Option<BTreeMap<String, Credential>>,
+    /// What is polled. At least one project.
+    #[schemars(required)]
+    pub(super) projects: Option<Vec<Project>>,
+}
+
+/// How the backup lists are polled.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Poll {
+    /// Every target is polled once per interval. At least 1s; from 30s on without a finding.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) interval: Option<String>,
+    /// The longest that one request takes, connecting included. At least 1s.
+    #[schemars(extend("default" = "30s"))]
+    pub(super) request_timeout: Option<String>,
+    /// Requests in flight per project. From 1 to 64.
+    #[schemars(range(min = 1, max = 64), extend("default" = 4))]
+    pub(super) concurrency: Option<u64>,
+    /// How far back incremental backups are counted; `all` for everything.
+    #[schemars(extend("default" = "24h"))]
+    pub(super) incremental_lookback: Option<String>,
+}
+
+/// How to sign in: a user and password, or an access key and a secret key. Each secret is given in
+/// one of three ways: in place, in a file, in an environment variable.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Credential {
+    /// The Keystone v3 endpoint of IAM, with or without `/v3`. Needed with a password.
+    pub(super) auth_url: Option<String>,
+    /// The name of the IAM user. Needed with a password.
+    pub(super) username: Option<String>,
+    /// The name of the domain (account) that the user belongs to. Needed with a password.
+    pub(super) user_domain_name: Option<String>,
+    /// The password.
+    #[schemars(with = "Option<String>")]
+    pub(super) password: Option<SecretString>,
+    /// The file of the password.
+    pub(super) password_file: Option<String>,
+    /// The environment variable of the password.
+    pub(super) password_env: Option<String>,
+    /// The access key.
+    #[schemars(with = "Option<String>")]
+    pub(super) access_key: Option<SecretString>,
+    /// The file of the access key.
+    pub(super) access_key_file: Option<String>,
+    /// The environment variable of the access key.
+    pub(super) access_key_env: Option<String>,
+    /// The secret key.
+    #[schemars(with = "Option<String>")]
+    pub(super) secret_key: Option<SecretString>,
+    /// The file of the secret key.
+    pub(super) secret_key_file: Option<String>,
+    /// The environment variable of the secret key.
+    pub(super) secret_key_env: Option<String>,
+    /// The security token of temporary keys.
+    #[schemars(with = "Option<String>")]
+    pub(super) security_token: Option<SecretString>,
+    /// The file of the security token.
+    pub(super) security_token_file: Option<String>,
+    /// The environment variable of the security token.
+    pub(super) security_token_env: Option<String>,
+    /// Requests per second of everything that uses this credential; decimals are allowed.
+    #[schemars(extend("default" = 1, "exclusiveMinimum" = 0))]
+    pub(super) requests_per_second: Option<f64>,
+    /// A PEM file of certificates that are trusted besides the public ones.
+    pub(super) ca_file: Option<String>,
+    /// Whether http without TLS is allowed beyond loopback.
+    #[schemars(extend("default" = false))]
+    pub(super) insecure_http: Option<bool>,
+}
+
+/// One project of the cloud: one key per product besides its own.
+#[derive(Debug, Default, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the file")]
+#[schemars(transform = add_products)]
+pub(super) struct Project {
+    /// The value of the label `project`. Unique.
+    #[schemars(required)]
+    pub(super) name: Option<String>,
+    /// The id of the project at the cloud.
+    #[schemars(required)]
+    pub(super) project_id: Option<String>,
+    /// The name of its credential.
+    #[schemars(required)]
+    pub(super) credentials: Option<String>,
+    /// Labels of its instances, for `clouddb_instance_labels`.
+    pub(super) labels: Option<BTreeMap<String, String>>,
+    /// How this project is polled, where that differs.
+    pub(super) poll: Option<ProjectPoll>,
+    #[schemars(skip)]
+    pub(super) products: Vec<(&'static Product, ProductBlock)>,
+}
+
+/// How one project is polled.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ProjectPoll {
+    /// Every target of the project is polled once per interval. Default: that of all projects.
+    pub(super) interval: Option<String>,
+}
+
+/// One product in a project.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ProductBlock {
+    /// The origin of its API, such as `https://rds.eu-de.otc.t-systems.com`.
+    #[schemars(required)]
+    pub(super) endpoint: Option<String>,
+    /// Freshness objective per backup type; `off` takes a default away.
+    pub(super) max_age: Option<BTreeMap<String, String>>,
+    /// The instances whose backups are listed.
+    pub(super) instances: Option<Vec<Instance>>,
+}
+
+/// One instance.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Instance {
+    /// The id of the instance at the cloud.
+    #[schemars(required)]
+    pub(super) id: Option<String>,
+    /// The value of the label `instance_name`. Default: what the cloud calls it, else the id.
+    pub(super) name: Option<String>,
+    /// Freshness objective per backup type, over that of the product; `off` takes one away.
+    pub(super) max_age: Option<BTreeMap<String, String>>,
+    /// Labels, over those of the project.
+    pub(super) labels: Option<BTreeMap<String, String>>,
+}
+
+impl<'de> Deserialize<'de> for Project {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ProjectVisitor)
+    }
+}
+
+struct ProjectVisitor;
+
+impl<'de> Visitor<'de> for ProjectVisitor {
+    type Value = Project;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Project, A::Error> {
+        let mut project = Project::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "name" => project.name = map.next_value()?,
+                "project_id" => project.project_id = map.next_value()?,
+                "credentials" => project.credentials = map.next_value()?,
+                "labels" => project.labels = map.next_value()?,
+                "poll" => project.poll = map.next_value()?,
+                other => match product::by_name(other) {
+                    Some(product) => {
+                        let block = map.next_value::<Option<ProductBlock>>()?;
+                        project.products.push((product, block.unwrap_or_default()));
+                    }
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                },
+            }
+        }
+        Ok(project)
+    }
+}
+
+/// Gives the schema of a project the block of each product, which are data and no fields.
+fn add_products(schema: &mut Schema) {
+    let Some(properties) =
+        schema.ensure_object().get_mut("properties").and_then(serde_json::Value::as_object_mut)
+    else {
+        return;
+    };
+    for product in product::ALL {
+        let mut block = super::schema::of::<ProductBlock>();
+        let fields = block.get_mut("properties").and_then(|fields| fields.as_object_mut());
+        if product.scope == Scope::Project
+            && let Some(fields) = fields
+        {
+            fields.remove("instances");
+        }
+        properties.insert(product.name.to_owned(), block);
+    }
+}

@@ -1,0 +1,308 @@
+//! The rules of a project, its products and its instances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint;
+use super::file;
+use super::position::{child, item};
+use super::problem::{listed, quoted};
+use super::report::Report;
+use super::{Credential, Instance, ProductConfig, Project};
+use super::{duration, interval, label, schema};
+use crate::backup::{BackupType, InstanceId};
+use crate::product::{self, Product, Scope};
+
+/// Checks all projects, and that each credential is used. `usable` are the credentials without a
+/// fault, `shared` is the interval of projects that have none of their own, unless it is wrong.
+pub(super) fn check_all(
+    written: &file::Config,
+    usable: &[Arc<Credential>],
+    shared: Option<Duration>,
+    report: &mut Report,
+) -> Option<Vec<Project>> {
+    let projects = written.projects.as_deref().unwrap_or_default();
+    if projects.is_empty() {
+        report.error("projects", "at least one project is needed");
+        return None;
+    }
+    let known = written.credentials.as_ref();
+    let mut names = BTreeMap::new();
+    let mut used = BTreeSet::new();
+    let mut checked = Vec::new();
+    for (at, project) in projects.iter().enumerate() {
+        let path = item("projects", at);
+        used.extend(project.credentials.as_deref());
+        if let Some(name) = project.name.as_deref().filter(|name| !name.is_empty()) {
+            let place = child(&path, "name");
+            let line = report.line(&place);
+            if let Some(first) = names.get(name) {
+                let message = format!(
+                    "{} is the name of another project, in line {first}; names are unique",
+                    quoted(name)
+                );
+                report.error(&place, message);
+            } else {
+                names.insert(name, line);
+            }
+        }
+        let mut check = Check { written, usable, report };
+        checked.push(check.project(&path, project, shared));
+    }
+    // Where a project lacks its credential, the one that is left over is probably meant.
+    let is_known = |name: &str| known.is_some_and(|known| known.contains_key(name));
+    let all_named =
+        projects.iter().all(|project| project.credentials.as_deref().is_some_and(is_known));
+    for name in known.into_iter().flat_map(BTreeMap::keys) {
+        if all_named && !used.contains(name.as_str()) {
+            report.finding_at_key(
+                &child("credentials", name),
+                "no project uses it; remove it, or name it in a project",
+            );
+        }
+    }
+    checked.into_iter().collect()
+}
+
+struct Check<'a> {
+    written: &'a file::Config,
+    usable: &'a [Arc<Credential>],
+    report: &'a mut Report,
+}
+
+impl Check<'_> {
+    fn project(
+        &mut self,
+        path: &str,
+        written: &file::Project,
+        shared: Option<Duration>,
+    ) -> Option<Project> {
+        let name = match written.name.as_deref() {
+            Some("") => self.error(path, "name", "a project name cannot be empty"),
+            Some(name) => Some(name.to_owned()),
+            None => self.error(path, "name", "is missing; it is the value of the label `project`"),
+        };
+        let project_id =
+            self.id(&child(path, "project_id"), written.project_id.as_deref(), "project");
+        let credential = self.credential(path, written.credentials.as_deref());
+        // Whether http is allowed hangs on the credential; with a wrong one, nothing is said of it.
+        let block = written.credentials.as_ref();
+        let block = block.and_then(|name| self.written.credentials.as_ref()?.get(name));
+        let insecure_http = block.is_none_or(|block| block.insecure_http.unwrap_or_default());
+        let interval = match written.poll.as_ref().and_then(|poll| poll.interval.as_deref()) {
+            Some(text) => interval(&child(path, "poll.interval"), text, self.report),
+            None => shared,
+        };
+        let labels = label::check(&child(path, "labels"), written.labels.as_ref(), self.report);
+        if written.products.is_empty() {
+            let names = product::ALL.map(|product| product.name);
+            let message = format!("needs a block of a product: {}", listed(names, "or"));
+            self.report.error_at_key(path, message);
+        }
+        let mut products = Vec::new();
+        for product in product::ALL {
+            let blocks = written.products.iter().filter(|(named, _)| *named == product);
+            for (product, block) in blocks {
+                let path = child(path, product.name);
+                products.push(self.product(&path, product, block, insecure_http, &labels));
+            }
+        }
+        let products: Option<Vec<_>> = products.into_iter().collect();
+        Some(Project {
+            name: name?,
+            project_id: project_id?,
+            credential: credential?,
+            interval: interval?,
+            labels,
+            products: products?,
+        })
+    }
+
+    /// None as well if the credential is there and something is wrong inside it.
+    fn credential(&mut self, path: &str, name: Option<&str>) -> Option<Arc<Credential>> {
+        let known: Vec<&str> =
+            self.written.credentials.iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
+        let Some(name) = name else {
+            let message = "is missing; write the name of a block of `credentials`";
+            return self.error(path, "credentials", message);
+        };
+        if !known.contains(&name) {
+            let instead = match schema::nearest(name, known.iter().copied()) {
+                Some(nearest) => format!("did you mean {}?", quoted(nearest)),
+                None if known.is_empty() => "add a block `credentials`".to_owned(),
+                None => format!("there is {}", listed(known, "and")),
+            };
+            let message = format!("there is no credential {}; {instead}", quoted(name));
+            return self.error(path, "credentials", message);
+        }
+        self.usable.iter().find(|usable| usable.name == name).cloned()
+    }
+
+    fn product(
+        &mut self,
+        path: &str,
+        product: &'static Product,
+        written: &file::ProductBlock,
+        insecure_http: bool,
+        labels: &BTreeMap<String, String>,
+    ) -> Option<ProductConfig> {
+        let endpoint = match written.endpoint.as_deref() {
+            Some(text) => endpoint::origin(text, insecure_http).map_err(|error| error.to_string()),
+            None => Err("is missing".to_owned()),
+        };
+        let endpoint = match endpoint {
+            Ok(endpoint) => Some(endpoint),
+            Err(error) => {
+                let name = product.name;
+                let message =
+                    format!("{error}; write such as `https://{name}.eu-de.otc.t-systems.com`");
+                self.error(path, "endpoint", message)
+            }
+        };
+        let defaults = product
+            .types
+            .iter()
+            .filter_map(|(backup_type, objective)| Some((*backup_type, (*objective)?)));
+        let defaults = defaults.collect();
+        let place = child(path, "max_age");
+        let max_age = self.max_age(&place, product, &defaults, written.max_age.as_ref());
+        let instances = written.instances.as_deref();
+        let place = child(path, "instances");
+        let instances = match (product.scope, instances) {
+            (Scope::Project, None) => Some(Vec::new()),
+            (Scope::Project, Some(_)) => {
+                let message = "this product lists the backups of a whole project; remove it";
+                self.report.error_at_key(&place, message);
+                None
+            }
+            (Scope::Instance, Some(instances)) if !instances.is_empty() => {
+                let defaults = max_age.as_ref().unwrap_or(&defaults);
+                self.instances(&place, product, instances, defaults, labels)
+            }
+            (Scope::Instance, _) => {
+                let message = "at least one instance is needed; write such as `- id: …`";
+                self.report.error(&place, message);
+                None
+            }
+        };
+        Some(ProductConfig {
+            product,
+            endpoint: endpoint?,
+            max_age: max_age?,
+            instances: instances?,
+        })
+    }
+
+    fn instances(
+        &mut self,
+        path: &str,
+        product: &Product,
+        written: &[file::Instance],
+        max_age: &BTreeMap<BackupType, Duration>,
+        project_labels: &BTreeMap<String, String>,
+    ) -> Option<Vec<Instance>> {
+        let mut seen = BTreeMap::new();
+        let mut checked = Vec::new();
+        for (at, instance) in written.iter().enumerate() {
+            let path = item(path, at);
+            let place = child(&path, "id");
+            let id = self.id(&place, instance.id.as_deref(), "instance").map(InstanceId::new);
+            if let Some(id) = &id {
+                let line = self.report.line(&place);
+                if let Some(first) = seen.get(id) {
+                    let message =
+                        format!("the instance is listed twice, first in line {first}; remove one");
+                    self.report.error(&place, message);
+                } else {
+                    seen.insert(id.clone(), line);
+                }
+            }
+            if instance.name.as_deref() == Some("") {
+                self.report.error(
+                    &child(&path, "name"),
+                    "an instance name cannot be empty; leave it out to use that of the cloud",
+                );
+            }
+            let place = child(&path, "max_age");
+            let max_age = self.max_age(&place, product, max_age, instance.max_age.as_ref());
+            let mut labels = project_labels.clone();
+            let own = label::check(&child(&path, "labels"), instance.labels.as_ref(), self.report);
+            labels.extend(own);
+            let name = instance.name.clone();
+            checked.push(id.zip(max_age).map(|(id, max_age)| Instance {
+                id,
+                name,
+                max_age,
+                labels,
+            }));
+        }
+        checked.into_iter().collect()
+    }
+
+    /// The objectives above, with those written here laid over them type by type.
+    fn max_age(
+        &mut self,
+        path: &str,
+        product: &Product,
+        above: &BTreeMap<BackupType, Duration>,
+        written: Option<&BTreeMap<String, String>>,
+    ) -> Option<BTreeMap<BackupType, Duration>> {
+        let mut merged = Some(above.clone());
+        for (name, text) in written.into_iter().flatten() {
+            let place = child(path, name);
+            let known = product.backup_type(name).filter(|known| known.name == name);
+            let Some(backup_type) = known else {
+                let types: Vec<_> = product.types.iter().map(|(known, _)| known.name).collect();
+                let instead = match schema::nearest(name, types.iter().copied()) {
+                    Some(nearest) => format!("did you mean {}?", quoted(nearest)),
+                    None => format!("there is {}", listed(types, "and")),
+                };
+                let message =
+                    format!("{} has no such backup type; {instead}", quoted(product.name));
+                self.report.error_at_key(&place, message);
+                merged = None;
+                continue;
+            };
+            match (duration::parse(text), &mut merged) {
+                (Ok(max_age), Some(merged)) => {
+                    merged.insert(backup_type, max_age);
+                }
+                (Err(_), Some(merged)) if text == OFF => {
+                    merged.remove(&backup_type);
+                }
+                (Err(error), _) if text != OFF => {
+                    // What YAML 1.1, and so a Helm chart, makes of a bare `off`.
+                    let quotes = if text == "false" { " in quotes" } else { "" };
+                    self.report.error(&place, format!("{error}, or `off`{quotes}"));
+                    merged = None;
+                }
+                _ => {}
+            }
+        }
+        merged
+    }
+
+    fn id(&mut self, path: &str, written: Option<&str>, noun: &str) -> Option<String> {
+        let an = if noun.starts_with('i') { "an" } else { "a" };
+        let message = match written {
+            None => format!("is missing; write the id of the {noun} at the cloud"),
+            Some("") => format!("{an} {noun} id cannot be empty"),
+            Some(id)
+                if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) =>
+            {
+                return Some(id.to_owned());
+            }
+            Some(_) => format!("{an} {noun} id has only letters, digits, `_` and `-`"),
+        };
+        self.report.error(path, message);
+        None
+    }
+
+    fn error<T>(&mut self, path: &str, key: &str, message: impl Into<String>) -> Option<T> {
+        self.report.error(&child(path, key), message);
+        None
+    }
+}
+
+const OFF: &str = "off";

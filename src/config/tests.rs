@@ -1,0 +1,271 @@
+//! What the example promises, and what a valid config becomes. The rules themselves are rows of
+//! `tests/data/bad-config`.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::product;
+
+/// Answers any question for a secret.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in for one that can fail")]
+fn any(source: &Source, _: usize) -> Result<SecretString, SecretError> {
+    let is_certificate = matches!(source, Source::File(path) if path.ends_with("own-ca.pem"));
+    Ok(SecretString::from(if is_certificate { "-----BEGIN CERTIFICATE-----" } else { "x" }))
+}
+
+fn loaded(text: &str) -> Loaded {
+    Config::read(text, Path::new("config.yaml"), &any)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// A whole config around the block of one RDS instance.
+fn around(instance: &str) -> String {
+    format!(
+        "credentials:
+  shop: {{ access_key: ak, secret_key: sk }}
+projects:
+  - name: shop
+    project_id: p1
+    credentials: shop
+    labels: {{ team: shop, tier: bronze }}
+    rds:
+      endpoint: https://rds.example
+      max_age: {{ incremental: 1h }}
+      instances: [{instance}]
+"
+    )
+}
+
+fn ages(max_age: &BTreeMap<BackupType, Duration>) -> Vec<(&str, String)> {
+    max_age.iter().map(|(kind, age)| (kind.name, duration::print(*age))).collect()
+}
+
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+
+/// The key of a line that shows a default, and its place.
+fn default_of(line: &str) -> Option<(&str, &str)> {
+    let (indent, rest) = line.split_once('#')?;
+    let is_default = indent.trim().is_empty() && rest.starts_with(|c: char| c.is_ascii_lowercase());
+    is_default.then_some((indent, rest))
+}
+
+#[test]
+fn the_example_loads_without_a_finding() {
+    let loaded = loaded(EXAMPLE);
+    assert_eq!(loaded.findings, []);
+    assert_eq!(loaded.config.credentials.len(), 2);
+    assert_eq!(loaded.config.projects.len(), 2);
+}
+
+#[test]
+fn the_defaults_of_the_example_are_those_of_the_program() {
+    let mut switched = 0;
+    let lines = EXAMPLE.lines().map(|line| match default_of(line) {
+        Some((indent, rest)) => {
+            switched += 1;
+            format!("{indent}{rest}\n")
+        }
+        None => format!("{line}\n"),
+    });
+    let on: String = lines.collect();
+    assert!(switched >= 9, "{switched}");
+    assert_eq!(loaded(&on), loaded(EXAMPLE));
+}
+
+#[test]
+fn each_default_of_the_example_is_read() {
+    // Any other value in its place is noticed: the line does stand where it means something.
+    for (at, line) in EXAMPLE.lines().enumerate() {
+        let Some((indent, rest)) = default_of(line) else { continue };
+        let other = rest
+            .replace("5m", "7m")
+            .replace("30s", "31s")
+            .replace(": 4", ": 5")
+            .replace("24h", "25h")
+            .replace("26h", "27h")
+            .replace(": 1", ": 2")
+            .replace("false", "true");
+        assert_ne!(other, rest);
+        let mut lines: Vec<String> = EXAMPLE.lines().map(str::to_owned).collect();
+        lines[at] = format!("{indent}{other}");
+        assert_ne!(loaded(&lines.join("\n")), loaded(EXAMPLE), "{other}");
+    }
+}
+
+/// Every key of the schema, by its path without the names that are free.
+fn keys(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    if let Some(keys_here) = schema["properties"].as_object() {
+        for (key, below) in keys_here {
+            let path = format!("{path}.{key}");
+            found.push(path.clone());
+            keys(below, &path, found);
+        }
+    }
+    for below in schema["anyOf"].as_array().into_iter().flatten() {
+        keys(below, path, found);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            keys(&schema[inner], path, found);
+        }
+    }
+}
+
+#[test]
+fn the_example_has_every_key_of_the_schema_and_no_other() {
+    let mut known = Vec::new();
+    keys(&schema(), "", &mut known);
+    // A key of a comment, such as `#interval: 5m` or `# password_env: NAME`, counts as one.
+    let mut open: Vec<(usize, String)> = Vec::new();
+    let mut written = Vec::new();
+    for line in EXAMPLE.lines() {
+        let code = line.replace('#', "").replace("- ", "  ");
+        let bare = line.trim_start().trim_start_matches("# ").trim_start_matches('#');
+        let bare = bare.trim_start_matches("- ");
+        let Some((key, rest)) = bare.split_once(':') else { continue };
+        let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if !is_key || !(rest.is_empty() || rest.starts_with(' ')) {
+            continue;
+        }
+        let shift = usize::from(line.trim_start().starts_with("# "));
+        let indent = code.len() - code.trim_start().len() - shift;
+        open.retain(|(outer, _)| *outer < indent);
+        open.push((indent, key.to_owned()));
+        let path: Vec<&str> = open.iter().map(|(_, key)| key.as_str()).collect();
+        let path = format!(".{}", path.join("."));
+        written.push(
+            path.replace(".credentials.shop", ".credentials")
+                .replace(".credentials.pay", ".credentials"),
+        );
+        for inner in ["interval"] {
+            if rest.contains(&format!("{{ {inner}:")) {
+                written.push(format!("{}.{inner}", written.last().unwrap()));
+            }
+        }
+    }
+    for key in &known {
+        assert!(written.contains(key), "the example lacks {key}: {written:#?}");
+    }
+    for key in &written {
+        assert!(known.contains(key), "the example has {key}");
+    }
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let config = loaded(&around("{ id: a }")).config;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    assert_eq!(config.poll.interval, minutes(5));
+    assert_eq!(config.poll.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.poll.concurrency, 4);
+    assert_eq!(config.poll.incremental_lookback, Lookback::Last(minutes(24 * 60)));
+    assert!((config.credentials[0].requests_per_second - 1.0).abs() < f64::EPSILON);
+    assert_eq!(config.projects[0].interval, minutes(5));
+    assert_eq!(config.projects[0].products[0].instances[0].name, None);
+}
+
+#[test]
+fn objectives_are_merged_type_by_type_and_off_takes_one_away() {
+    let text = around("{ id: a, max_age: { auto: off, manual: 7d } }, { id: b }");
+    let config = loaded(&text).config;
+    let rds = &config.projects[0].products[0];
+    let sorted = |max_age| {
+        let mut ages = ages(max_age);
+        ages.sort();
+        ages
+    };
+    let expected = [("auto", "26h".to_owned()), ("incremental", "1h".to_owned())];
+    assert_eq!(sorted(&rds.max_age), expected);
+    assert_eq!(sorted(&rds.instances[1].max_age), expected);
+    let expected = [("incremental", "1h".to_owned()), ("manual", "1w".to_owned())];
+    assert_eq!(sorted(&rds.instances[0].max_age), expected);
+}
+
+#[test]
+fn labels_of_an_instance_go_over_those_of_its_project() {
+    let text = around("{ id: a, labels: { tier: gold, costCenter: 4711 } }");
+    let labels = &loaded(&text).config.projects[0].products[0].instances[0].labels;
+    let labels: Vec<_> = labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        labels,
+        [("label_cost_center", "4711"), ("label_team", "shop"), ("label_tier", "gold")]
+    );
+}
+
+#[test]
+fn a_project_may_have_its_own_interval_and_products_come_in_their_order() {
+    let text = "poll: { interval: 10m, incremental_lookback: all }
+credentials: { shop: { access_key: ak, secret_key: sk } }
+projects:
+  - name: one
+    project_id: p1
+    credentials: shop
+    poll: { interval: 1h }
+    ddm: { endpoint: 'https://ddm.example/' }
+    rds: { endpoint: 'https://rds.example', instances: [{ id: a }] }
+  - { name: two, project_id: p1, credentials: shop, ddm: { endpoint: 'http://[::1]:80' } }
+";
+    let config = loaded(text).config;
+    assert_eq!(config.poll.incremental_lookback, Lookback::All);
+    assert_eq!(config.projects[0].interval, Duration::from_secs(3600));
+    assert_eq!(config.projects[1].interval, Duration::from_secs(600));
+    let names: Vec<_> = config.projects[0].products.iter().map(|it| it.product.name).collect();
+    assert_eq!(names, product::ALL.map(|product| product.name));
+    assert!(Arc::ptr_eq(&config.projects[0].credential, &config.projects[1].credential));
+    assert_eq!(config.projects[1].products[0].endpoint.to_string(), "http://[::1]");
+}
+
+#[test]
+fn a_secret_stays_as_typed_and_loses_one_newline() {
+    let text = around("{ id: a }")
+        .replace("access_key: ak", "access_key: 0123")
+        .replace("secret_key: sk", "secret_key: \"1e5\\n\"");
+    let config = loaded(&text).config;
+    let CredentialKind::Keys { access_key, secret_key, security_token } =
+        &config.credentials[0].kind
+    else {
+        panic!("not keys");
+    };
+    assert_eq!(access_key.value().expose_secret(), "0123");
+    assert_eq!(secret_key.value().expose_secret(), "1e5");
+    assert_eq!(security_token, &None);
+}
+
+#[test]
+fn paths_are_relative_to_the_folder_of_the_config() {
+    let text = around("{ id: a }").replace("secret_key: sk", "secret_key_file: keys/sk");
+    let file = Path::new("/etc/exporter/config.yaml");
+    let config = Config::read(&text, file, &any).unwrap().config;
+    let CredentialKind::Keys { secret_key, .. } = &config.credentials[0].kind else {
+        panic!("not keys");
+    };
+    assert_eq!(secret_key.source(), &Source::File("/etc/exporter/keys/sk".into()));
+}
+
+#[test]
+fn a_byte_order_mark_and_line_ends_of_windows_change_nothing() {
+    let text = around("{ id: a }");
+    let other = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    assert_eq!(loaded(&other), loaded(&text));
+}
+
+#[test]
+fn an_anchor_is_read_and_a_problem_behind_it_is_told_where_it_is_used() {
+    let text = around("{ id: a, max_age: &ages { manual: 7d } }, { id: b, max_age: *ages }");
+    let rds = &loaded(&text).config.projects[0].products[0];
+    assert_eq!(rds.instances[0].max_age, rds.instances[1].max_age);
+    let text = text.replace("manual: 7d", "manual: 7");
+    let problems = Config::read(&text, Path::new("config.yaml"), &any).unwrap_err();
+    let columns: Vec<_> = problems.iter().map(|it| it.position.unwrap().column).collect();
+    assert_eq!(columns, [53, 69]);
+}
+
+#[test]
+fn leave_for_http_comes_from_the_credential_of_the_project() {
+    let text = around("{ id: a }").replace("https://rds.example", "http://rds.example");
+    let problems = Config::read(&text, Path::new("config.yaml"), &any).unwrap_err();
+    assert_eq!(problems.iter().count(), 1, "{problems}");
+    let text = text.replace("secret_key: sk", "secret_key: sk, insecure_http: true");
+    let config = loaded(&text).config;
+    assert_eq!(config.projects[0].products[0].endpoint.to_string(), "http://rds.example");
+}
