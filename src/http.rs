@@ -4,7 +4,9 @@
 mod fault;
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Method, Request, Url, redirect};
@@ -29,8 +31,19 @@ pub struct Answer {
 
 /// Why no client can be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start TLS (are there CA certificates on this system, or a `ca_file`?)")]
-pub struct TlsError(#[source] reqwest::Error);
+pub enum TlsError {
+    /// The certificates that are trusted besides those of the system.
+    #[error("cannot read the CA certificates in `{}`", path.display())]
+    Ca {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS itself.
+    #[error("cannot start TLS (are there CA certificates on this system, or a `ca_file`?)")]
+    Start(#[source] reqwest::Error),
+}
 
 /// A connection pool.
 #[derive(Clone, Debug)]
@@ -39,8 +52,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// A pool that trusts the CAs of the system, and those in `ca` (PEM) besides.
-    pub fn new(ca: Option<&[u8]>) -> Result<Self, TlsError> {
+    /// A pool that trusts the CAs of the system, and those in a PEM file besides.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         // The one place that chooses cryptography; an error says that it is chosen already.
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut builder = Client::builder()
@@ -50,11 +63,13 @@ impl Http {
             // Below the idle limit of the gateways, so that a kept connection is not just closing.
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(4);
-        if let Some(pem) = ca {
-            let certificates = Certificate::from_pem_bundle(pem).map_err(TlsError)?;
+        if let Some(path) = ca_file {
+            let pem =
+                fs::read(path).map_err(|source| TlsError::Ca { path: path.to_owned(), source })?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(TlsError::Start)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        Ok(Self { client: builder.build().map_err(TlsError)? })
+        Ok(Self { client: builder.build().map_err(TlsError::Start)? })
     }
 
     /// Sends one request and reads its answer, both within `timeout`.
@@ -127,7 +142,7 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Broken> {
 fn transport(host: &str, error: reqwest::Error) -> Fault {
     // The URL may hold ids; the host is told by us.
     let error = error.without_url();
-    let reason = if has_cause(&error, |cause| cause.is::<rustls::Error>()) {
+    let reason = if has_cause(&error, <dyn Error>::is::<rustls::Error>) {
         Reason::Tls
     } else if has_cause(&error, is_bad_data) {
         Reason::Decode

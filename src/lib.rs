@@ -1,20 +1,43 @@
-//! Skeleton.
-pub mod backup;
+//! A Prometheus exporter for the backups of managed databases on Open Telekom Cloud and Huawei
+//! Cloud.
+//!
+//! On a schedule it reads the backup lists of the configured projects and instances, and serves
+//! what it learnt as gauges. Data flows one way, and a module imports only what stands above it in
+//! the list below (a test holds it to that):
+//!
+//! ```text
+//! config ─→ target ─→ auth, client ─→ page, listing ─→ Backup ─→ Summary ─→ Snapshot ─→ exposition ─→ web
+//! ```
+//!
+//! The words come first: what the cloud's services are (`product`), what a backup is (`backup`),
+//! which metrics there are (`metric`).
+
+// Words.
 pub mod build;
 pub mod clock;
 pub mod error;
-pub mod http;
-pub mod meter;
-pub mod metric;
-pub mod page;
+pub mod backup;
 pub mod product;
-pub mod sim;
+pub mod metric;
+pub mod meter;
+
+// The way of the data.
+pub mod config;
+pub mod target;
+pub mod http;
+pub mod auth;
+pub mod client;
+pub mod page;
+pub mod listing;
 pub mod summary;
-mod auth {
-    #[path = "pause.rs"]
-    mod pause;
-    #[path = "sign.rs"]
-    pub mod sign;
-    #[path = "token.rs"]
-    mod token;
-}
+pub mod snapshot;
+pub mod poll;
+pub mod exposition;
+pub mod web;
+
+// What holds it together.
+pub mod app;
+pub mod sim;
+pub mod cli;
+pub mod log;
+pub mod command;

@@ -24,31 +24,37 @@ pub struct Walk {
     pub foreign_total: Option<u64>,
 }
 
-/// Reads the list whose pages `fetch` brings, given an offset and a limit.
+/// A list that is read page by page.
+pub trait Paged {
+    /// The records from index `offset` on, at most `limit`.
+    fn page(&mut self, offset: u64, limit: u32)
+    -> impl Future<Output = Result<Page, Fault>> + Send;
+
+    /// Told when the list moved under a walk.
+    fn moved(&mut self);
+}
+
+/// Reads a list to its end, with pages of `limit` records.
 ///
 /// What is returned holds every record that was there during the whole walk and none that never
-/// was. `moved` is called when the list moved under a walk, before it is tried once more.
-pub async fn walk(
-    limit: u32,
-    mut fetch: impl AsyncFnMut(u64, u32) -> Result<Page, Fault>,
-    mut moved: impl FnMut(),
-) -> Result<Walk, Fault> {
-    let first = pass(limit, &mut fetch).await?;
+/// was.
+pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
+    let first = pass(limit, list).await?;
     let Some(trouble) = first.trouble() else { return Ok(first.into_walk(false)) };
-    moved();
-    let second = pass(limit, &mut fetch).await?;
+    list.moved();
+    let second = pass(limit, list).await?;
     let Some(again) = second.trouble() else { return Ok(second.into_walk(true)) };
     if first.whole_but_for_its_total()
         && second.whole_but_for_its_total()
         && first.ids == second.ids
     {
-        let beyond = fetch(second.came, second.limit).await?;
+        let beyond = list.page(second.came, second.limit).await?;
         if beyond.is_empty() {
             let total = second.total;
             return Ok(Walk { foreign_total: Some(total), ..second.into_walk(true) });
         }
     }
-    moved();
+    list.moved();
     Err(Fault::new(
         Reason::Pagination,
         format!("the list moved while it was read, twice: {trouble}; then {again}"),
@@ -72,11 +78,8 @@ struct Pass {
     first_page_changed: bool,
 }
 
-async fn pass(
-    limit: u32,
-    fetch: &mut impl AsyncFnMut(u64, u32) -> Result<Page, Fault>,
-) -> Result<Pass, Fault> {
-    let head = fetch(0, limit).await?;
+async fn pass(limit: u32, list: &mut impl Paged) -> Result<Pass, Fault> {
+    let head = list.page(0, limit).await?;
     // A service that gives less than it was asked for says so; with offsets that are no multiple
     // of what it uses, one that counts pages would be misread.
     let limit = head.limit.filter(|echo| (1..limit).contains(echo)).unwrap_or(limit);
@@ -103,11 +106,11 @@ async fn pass(
                 ),
             ));
         }
-        let page = fetch(pass.pages * u64::from(limit), limit).await?;
+        let page = list.page(pass.pages * u64::from(limit), limit).await?;
         brought_news = pass.take(page);
     }
     if pass.pages > 1 {
-        let head_now = fetch(0, limit).await?;
+        let head_now = list.page(0, limit).await?;
         pass.total_changed |= head_now.total != pass.total;
         pass.first_page_changed =
             head_now.backups != head.backups || head_now.left_out != head.left_out;

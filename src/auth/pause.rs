@@ -30,9 +30,12 @@ impl Pause {
         self.until = Some(now + length);
     }
 
-    /// The cloud accepted the credential.
-    pub(super) fn accepted(&mut self) {
-        *self = Self::default();
+    /// The cloud accepted the credential. During a pause that is the answer to an older request,
+    /// and says nothing of the refusal.
+    pub(super) fn accepted(&mut self, now: Instant) {
+        if self.remaining(now).is_none() {
+            *self = Self::default();
+        }
     }
 
     /// How long the pause still lasts.
@@ -77,9 +80,11 @@ mod tests {
         let now = Instant::now();
         let mut pause = Pause::default();
         pause.refused(now);
-        pause.accepted();
-        assert_eq!(pause.remaining(now), None);
-        pause.refused(now);
-        assert_eq!(pause.remaining(now), Some(minutes(5)));
+        pause.accepted(now);
+        assert_eq!(pause.remaining(now), Some(minutes(5)), "an older request");
+        let later = now + minutes(5);
+        pause.accepted(later);
+        pause.refused(later);
+        assert_eq!(pause.remaining(later), Some(minutes(5)));
     }
 }

@@ -16,26 +16,26 @@ const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
 /// What is signed of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Unsigned<'a> {
+pub(super) struct Unsigned<'a> {
     /// The method, in capitals.
-    pub method: &'a str,
+    pub(super) method: &'a str,
     /// The path, percent-encoded or not.
-    pub path: &'a str,
+    pub(super) path: &'a str,
     /// Names and values before encoding, in any order.
-    pub query: &'a [(&'a str, &'a str)],
+    pub(super) query: &'a [(&'a str, &'a str)],
     /// The headers to be signed, `X-Sdk-Date` and `Host` among them.
-    pub headers: &'a [(&'a str, &'a str)],
+    pub(super) headers: &'a [(&'a str, &'a str)],
     /// The body.
-    pub body: &'a [u8],
+    pub(super) body: &'a [u8],
 }
 
 /// The time in the form of the header `X-Sdk-Date`.
-pub fn date(now: Timestamp) -> String {
+pub(super) fn date(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// The value of the header `Authorization`; `date` is what `X-Sdk-Date` says.
-pub fn authorization(
+pub(super) fn authorization(
     request: &Unsigned<'_>,
     date: &str,
     access_key: &str,
@@ -49,7 +49,7 @@ pub fn authorization(
 }
 
 /// The query in the one form that is both signed and sent.
-pub fn canonical_query(query: &[(&str, &str)]) -> String {
+pub(super) fn canonical_query(query: &[(&str, &str)]) -> String {
     let mut pairs = query.to_vec();
     pairs.sort_unstable();
     let encoded = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
@@ -58,8 +58,13 @@ pub fn canonical_query(query: &[(&str, &str)]) -> String {
 
 /// The text whose digest is signed.
 fn canonical_request(request: &Unsigned<'_>) -> String {
-    let headers: String =
-        sorted_headers(request).iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let mut headers = String::new();
+    for (name, value) in sorted_headers(request) {
+        headers += &name;
+        headers += ":";
+        headers += value;
+        headers += "\n";
+    }
     [
         request.method,
         &canonical_path(request.path),

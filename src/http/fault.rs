@@ -30,9 +30,8 @@ pub fn check(role: Role, answer: Answer) -> Result<Answer, Fault> {
 fn reason(role: Role, status: u16, code: Option<&str>) -> Reason {
     match (code.unwrap_or_default(), status) {
         ("APIGW.0308" | "APIG.0308", _) | (_, 429) => Reason::Throttled,
-        (_, 401) => Reason::Auth,
-        // "Invalid token", which comes as 403.
-        ("DBS.280056", _) => Reason::Auth,
+        // The code is "Invalid token", which comes as 403.
+        ("DBS.280056", _) | (_, 401) => Reason::Auth,
         (_, 403) if role == Role::SignIn => Reason::Auth,
         // "Resource not found or permission denied": the cloud does not tell which.
         ("DBS.200044" | "DBS.201003" | "DBS.280015", _) | (_, 403) => Reason::Forbidden,
@@ -68,17 +67,11 @@ impl Told {
     }
 
     fn sentence(&self, status: u16) -> String {
-        let mut sentence = format!("the cloud answered {status}");
-        if let Some(code) = &self.code {
-            sentence.push_str(&format!(" `{code}`"));
-        }
-        if let Some(message) = &self.message {
-            sentence.push_str(&format!(" \"{message}\""));
-        }
-        if let Some(id) = &self.request_id {
-            sentence.push_str(&format!(" (request id {id})"));
-        }
-        sentence
+        let code = self.code.as_ref().map(|code| format!(" `{code}`"));
+        let message = self.message.as_ref().map(|message| format!(" \"{message}\""));
+        let id = self.request_id.as_ref().map(|id| format!(" (request id {id})"));
+        let parts = [code, message, id].map(Option::unwrap_or_default);
+        format!("the cloud answered {status}{}", parts.concat())
     }
 }
 

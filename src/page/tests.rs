@@ -1,6 +1,7 @@
 //! Lists that stand still, lie and move.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
@@ -26,13 +27,15 @@ fn backup(id: u32) -> Backup {
     }
 }
 
+/// What happens to a list before a question is answered, given the number of the question.
+type Happening = Box<dyn FnMut(usize, &mut Vec<Backup>) + Send>;
+
 /// A list of the cloud, and what it makes of a question.
 struct Server {
     list: Vec<Backup>,
     asked: Vec<(u64, u32)>,
-    /// Done before each answer, with the number of the question.
-    change: Box<dyn FnMut(usize, &mut Vec<Backup>)>,
-    total: Box<dyn Fn(u64) -> u64>,
+    change: Happening,
+    total: Box<dyn Fn(u64) -> u64 + Send>,
     cap: u32,
     ignores_offset: bool,
     moved: u32,
@@ -51,7 +54,10 @@ impl Server {
         }
     }
 
-    fn changing(records: u32, change: impl FnMut(usize, &mut Vec<Backup>) + 'static) -> Self {
+    fn changing(
+        records: u32,
+        change: impl FnMut(usize, &mut Vec<Backup>) + Send + 'static,
+    ) -> Self {
         Self { change: Box::new(change), ..Self::new(records) }
     }
 
@@ -66,12 +72,29 @@ impl Server {
     }
 
     fn walk(&mut self) -> Result<Walk, Fault> {
-        let mut count = 0;
-        let walk = walk(LIMIT, async |offset, limit| Ok(self.answer(offset, limit)), || count += 1);
-        let outcome = now_or_never(walk);
-        self.moved = count;
-        outcome
+        now_or_never(walk(LIMIT, self))
     }
+}
+
+impl Paged for Server {
+    async fn page(&mut self, offset: u64, limit: u32) -> Result<Page, Fault> {
+        Ok(self.answer(offset, limit))
+    }
+
+    fn moved(&mut self) {
+        self.moved += 1;
+    }
+}
+
+/// Answers every question alike.
+struct Always(Result<Page, Fault>);
+
+impl Paged for Always {
+    async fn page(&mut self, _: u64, _: u32) -> Result<Page, Fault> {
+        self.0.clone()
+    }
+
+    fn moved(&mut self) {}
 }
 
 /// Nothing here waits.
@@ -225,21 +248,21 @@ fn a_list_that_grows_without_end_is_refused_by_the_bound_of_its_first_page() {
 
 #[test]
 fn records_that_a_product_leaves_out_count_for_the_paging_and_are_not_returned() {
-    let page = || Page {
+    let page = Page {
         backups: vec![backup(1)],
         left_out: vec![BackupId::new("gone")],
         total: 2,
         limit: None,
     };
-    let walk = now_or_never(walk(LIMIT, async |_, _| Ok(page()), || {})).unwrap();
+    let walk = now_or_never(walk(LIMIT, &mut Always(Ok(page)))).unwrap();
     assert_eq!(walk.backups, [backup(1)]);
 }
 
 #[test]
 fn a_fault_of_a_page_is_the_fault_of_the_walk() {
     let fault = Fault::new(Reason::Http5xx, "the cloud answered 502");
-    let walk = walk(LIMIT, async |_, _| Err(fault.clone()), || {});
-    assert_eq!(now_or_never(walk).unwrap_err(), fault);
+    let walk = now_or_never(walk(LIMIT, &mut Always(Err(fault.clone()))));
+    assert_eq!(walk.unwrap_err(), fault);
 }
 
 /// What may happen to a list between two answers.
@@ -269,8 +292,8 @@ proptest! {
         oldest_first: bool,
         changes in proptest::collection::vec((0..12_usize, change()), 0..4),
     ) {
-        let ever = std::rc::Rc::new(std::cell::RefCell::new(Vec::<Vec<Backup>>::new()));
-        let seen = std::rc::Rc::clone(&ever);
+        let ever = Arc::new(Mutex::new(Vec::<Vec<Backup>>::new()));
+        let seen = Arc::clone(&ever);
         let mut next = 900;
         let mut server = Server::changing(records, move |question, list| {
             for (_, change) in changes.iter().filter(|(when, _)| *when == question) {
@@ -286,10 +309,10 @@ proptest! {
                     _ => {}
                 }
             }
-            seen.borrow_mut().push(list.clone());
+            seen.lock().unwrap().push(list.clone());
         });
         let Ok(walk) = server.walk() else { return Ok(()) };
-        let ever = ever.borrow();
+        let ever = ever.lock().unwrap();
         // The walk that was believed is the first, or the second, which begins again at offset 0.
         let begin = if walk.moved { second_walk(&server.asked) } else { 0 };
         let states = &ever[begin..];

@@ -21,6 +21,7 @@ pub(super) static DDM: Product = Product {
     untyped: false,
     types: &[(AUTO_METADATA, Some(Duration::from_secs(26 * 3600))), (METADATA, None)],
     lists: |_| &WHOLE,
+    query: |_| Vec::new(),
     decode,
 };
 

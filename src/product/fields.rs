@@ -48,16 +48,12 @@ pub enum DecodeError {
 
 /// Parses a body; on failure a second, slower pass finds the field.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(body).or_else(|plain| {
+    serde_json::from_slice(body).map_err(|source| {
         let mut json = serde_json::Deserializer::from_slice(body);
-        match serde_path_to_error::deserialize(&mut json) {
-            Err(error) => {
-                let path = error.path().to_string();
-                Err(DecodeError::Json { path, source: error.into_inner() })
-            }
-            // Only bytes behind the value were wrong: the second pass does not look there.
-            Ok::<T, _>(_) => Err(DecodeError::Json { path: ".".to_owned(), source: plain }),
-        }
+        let found = serde_path_to_error::deserialize::<_, T>(&mut json).err();
+        // The second pass is content where only the bytes behind the value were wrong.
+        let path = found.map_or_else(|| ".".to_owned(), |error| error.path().to_string());
+        DecodeError::Json { path, source }
     })
 }
 
@@ -178,6 +174,12 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
     read(text).or_else(|| read(&text.replace(char::is_whitespace, "")))
 }
 
+/// A time in the form that both clouds document for questions: the offset is `+0000`, since a `Z`
+/// is documented nowhere.
+pub(super) fn print_time(time: Timestamp) -> String {
+    time.to_zoned(tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +202,12 @@ mod tests {
         ] {
             assert_eq!(time(text), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_in_a_question_has_a_numeric_offset() {
+        let time = "2024-02-29T23:59:59.5Z".parse().unwrap();
+        assert_eq!(print_time(time), "2024-02-29T23:59:59+0000");
     }
 
     #[test]

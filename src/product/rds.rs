@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::fields::{self, DecodeError, RecordFields};
-use super::{List, Page, Product, Scope};
+use super::{List, Page, Product, Question, Scope};
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
 
 /// The product.
@@ -26,6 +26,7 @@ pub(super) static RDS: Product = Product {
         (INCREMENTAL, None),
     ],
     lists,
+    query,
     decode,
 };
 
@@ -71,12 +72,30 @@ fn lists(instance_id: &str) -> &'static [List] {
     }
 }
 
+fn query(question: &Question<'_>) -> Vec<(&'static str, String)> {
+    let mut query = Vec::new();
+    if let Some(id) = question.instance_id {
+        query.push(("instance_id", id.to_string()));
+    }
+    if let Some(backup_type) = question.backup_type {
+        query.push(("backup_type", backup_type.to_string()));
+    }
+    if let Some((begin, end)) = question.window {
+        query.push(("begin_time", fields::print_time(begin)));
+        query.push(("end_time", fields::print_time(end)));
+    }
+    query
+}
+
 /// An answer, as far as it is used.
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
     backups: Vec<Record<'a>>,
     total_count: u64,
+    /// Documented nowhere for RDS, and believed if it is there.
+    #[serde(default)]
+    limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +132,7 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> 
     let records = answer.backups.iter().enumerate();
     let backups =
         records.map(|(at, record)| backup(at, record, asked)).collect::<Result<_, _>>()?;
-    Ok(Page { backups, left_out: Vec::new(), total: answer.total_count, limit: None })
+    Ok(Page { backups, left_out: Vec::new(), total: answer.total_count, limit: answer.limit })
 }
 
 fn backup(

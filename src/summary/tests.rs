@@ -360,20 +360,20 @@ mod naive {
 
 fn records() -> impl Strategy<Value = Vec<Backup>> {
     let times = || proptest::option::weighted(0.9, 0_i64..30);
-    let one = (0..5_usize, times(), times(), proptest::option::of(0_u64..100));
-    proptest::collection::vec(one, 0..25).prop_map(|list| {
-        let record = |(at, (status, begin, end, bytes)): (
-            usize,
-            (usize, Option<i64>, Option<i64>, Option<u64>),
-        )| {
+    let one = (0..5_usize, times(), times(), proptest::option::of(0_u64..100)).prop_map(
+        |(status, begin, end, bytes)| {
             let status = Status::ALL[status];
-            // Ids in another order than the records, so that ties are broken by id alone.
-            let id = format!("{:02}", (at * 7) % 25);
             // A completed record without a begin never leaves a product.
             let begin = if status == Status::Completed { begin.or(Some(3)) } else { begin };
-            Backup { bytes, ..record(&id, status, begin, end) }
-        };
-        list.into_iter().enumerate().map(record).collect()
+            Backup { bytes, ..record("", status, begin, end) }
+        },
+    );
+    proptest::collection::vec(one, 0..25).prop_map(|mut list| {
+        // Ids in another order than the records, so that ties are broken by id alone.
+        for (at, backup) in list.iter_mut().enumerate() {
+            backup.id = BackupId::new(format!("{:02}", (at * 7) % 25));
+        }
+        list
     })
 }
 

@@ -1,0 +1,119 @@
+//! Flags and commands, with the dots of Prometheus' family.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::build;
+
+/// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
+/// Prometheus.
+#[derive(Debug, Parser)]
+#[command(name = "clouddb-backup-exporter", version = build::FULL_VERSION, propagate_version = true)]
+pub struct Arguments {
+    /// What to do; without it, `serve`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The config file.
+    #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml", global = true)]
+    pub config_file: PathBuf,
+
+    /// Check the config file and exit, as the command `check` does.
+    #[arg(long = "config.check", global = true)]
+    pub config_check: bool,
+
+    /// Address to listen on; may be given several times [default: 0.0.0.0:19747, with `demo`
+    /// 127.0.0.1:19747].
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", global = true)]
+    pub listen_addresses: Vec<String>,
+
+    /// Path of the metrics.
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics",
+        value_parser = telemetry_path,
+        global = true
+    )]
+    pub telemetry_path: String,
+
+    /// The least severe messages to log.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    pub log_level: LogLevel,
+
+    /// The format of the log, on stderr.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum Command {
+    /// Read the config and say what is wrong with it. Exit 0: good; 1: findings with which the
+    /// daemon would still start; 2: it would not start.
+    Check,
+    /// Run a simulated cloud on loopback and the daemon that polls it.
+    Demo,
+    /// Run the daemon (the default).
+    Serve,
+}
+
+/// How severe a message is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Life cycle and changes of state.
+    Info,
+    /// Degraded.
+    Warn,
+    /// Someone must act.
+    Error,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value`
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+fn telemetry_path(path: &str) -> Result<String, String> {
+    match path {
+        "/" | "/-/healthy" | "/-/ready" => Err(format!("`{path}` answers something else")),
+        _ if path.starts_with('/') => Ok(path.to_owned()),
+        _ => Err("a path starts with `/`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_behind_the_command() {
+        for arguments in [["x", "--config.file=a", "check"], ["x", "check", "--config.file=a"]] {
+            let arguments = Arguments::parse_from(arguments);
+            assert_eq!(arguments.command, Some(Command::Check));
+            assert_eq!(arguments.config_file, PathBuf::from("a"));
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_metrics_is_a_path_of_its_own() {
+        for path in ["metrics", "/", "/-/ready", ""] {
+            let flag = format!("--web.telemetry-path={path}");
+            assert!(Arguments::try_parse_from(["x", &flag]).is_err(), "{path}");
+        }
+    }
+}

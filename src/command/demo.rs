@@ -1,0 +1,100 @@
+//! `demo`: a simulated cloud on loopback, and the daemon polling it over HTTP by the same code that
+//! `serve` runs. Only its config is not a file.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tracing::error;
+
+use super::FAILED;
+use super::serve::{start, until_signal};
+use crate::cli::Arguments;
+use crate::clock::Clock;
+use crate::config::{self, Config, Loaded};
+use crate::sim::{Cloud, estate};
+
+const LISTEN_ADDRESS: &str = "127.0.0.1:19747";
+
+pub(super) async fn run(arguments: &Arguments) -> ExitCode {
+    let cloud = match Cloud::start(estate::demo(Clock::system().now())).await {
+        Ok(cloud) => cloud,
+        Err(error) => {
+            error!(%error, "cannot start the simulated cloud");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let text = config(&cloud);
+    let config = match Config::read(&text, Path::new("demo"), &config::fetch) {
+        Ok(Loaded { config, .. }) => config,
+        Err(problems) => {
+            problems.iter().for_each(|problem| error!("{problem}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let daemon = match start(&config, arguments, LISTEN_ADDRESS).await {
+        Ok(daemon) => daemon,
+        Err(code) => return code,
+    };
+    let announced = announce(&cloud, &daemon.addresses(), &arguments.telemetry_path, &text);
+    if let Err(error) = announced {
+        error!(%error, "cannot write to stdout");
+        return ExitCode::from(FAILED);
+    }
+    until_signal(daemon).await
+}
+
+/// What an operator would write, but for an interval at which there is something to watch.
+fn config(cloud: &Cloud) -> String {
+    let mut text = format!(
+        "poll:\n  interval: 30s\n\
+         credentials:\n  demo:\n    auth_url: {iam}\n    username: {user}\n    password: {password}\n    \
+         user_domain_name: {domain}\n    requests_per_second: 20\n\
+         projects:\n  - name: demo\n    project_id: {project_id}\n    credentials: demo\n    \
+         ddm:\n      endpoint: {ddm}\n    \
+         rds:\n      endpoint: {rds}\n      instances:\n",
+        iam = cloud.iam_url(),
+        user = estate::USER,
+        password = estate::PASSWORD,
+        domain = estate::DOMAIN,
+        project_id = estate::DEMO_PROJECT_ID,
+        ddm = cloud.ddm_url(),
+        rds = cloud.rds_url(),
+    );
+    let instances = cloud.change(|estate| {
+        let project = estate.project(estate::DEMO_PROJECT_ID);
+        project.map(|project| project.rds.clone()).unwrap_or_default()
+    });
+    for instance in instances {
+        text += &format!("        - id: {}\n          name: {}\n", instance.id, instance.name);
+    }
+    text
+}
+
+fn announce(
+    cloud: &Cloud,
+    addresses: &[SocketAddr],
+    telemetry_path: &str,
+    config: &str,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "simulated cloud: IAM {}", cloud.iam_url())?;
+    writeln!(out, "                 RDS {}", cloud.rds_url())?;
+    writeln!(out, "                 DDM {}", cloud.ddm_url())?;
+    writeln!(out, "\nconfig:\n")?;
+    for line in config.lines() {
+        // The password is that of the simulated cloud and of nothing else; it is shown nevertheless
+        // as it would have to be everywhere.
+        let line =
+            if line.trim_start().starts_with("password:") { "    password: ***" } else { line };
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out)?;
+    for address in addresses {
+        writeln!(out, "status page:     http://{address}/")?;
+        writeln!(out, "metrics:         http://{address}{telemetry_path}")?;
+    }
+    writeln!(out, "\nstop with Ctrl-C")?;
+    out.flush()
+}

@@ -1,0 +1,264 @@
+//! Reads all lists of a target into its records. Knows which lists there are from the product, and
+//! how to walk one from `page`; what the records mean is decided elsewhere.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+use crate::backup::{Backup, BackupId, BackupType, Status};
+use crate::client::{Client, RequestCount};
+use crate::config::Lookback;
+use crate::error::{Chain, Fault, Reason};
+use crate::page::{self, Paged, Walk};
+use crate::product::{Page, Question};
+use crate::target::Target;
+
+/// What one poll leaves to the next one of its target.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// When the list without a type was read.
+    untyped_read: Option<Timestamp>,
+    /// What only that list brought.
+    only_untyped: Vec<Backup>,
+    /// Whether it was said that a total is about something else.
+    told_of_total: bool,
+}
+
+/// How far a poll has come; counted also when it fails.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Requests made.
+    pub requests: RequestCount,
+    /// Distinct records read.
+    pub records: AtomicU64,
+    /// Walks under which the list moved.
+    pub moved: AtomicU64,
+}
+
+/// The records of a target, each once, and what the next poll should know.
+#[derive(Debug)]
+pub struct Listing {
+    /// The records.
+    pub backups: Vec<Backup>,
+    /// For the next poll.
+    pub memory: Memory,
+}
+
+/// The list without a type is read at the first poll and then once a day.
+const UNTYPED_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// On both ends of a window on the wire: nothing says which of the two times of a record the cloud
+/// filters, and an increment lies five minutes between them.
+const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+/// No backup is kept for longer than this, so a wider window is the whole list.
+const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
+
+/// Reads every list of the target at the time `now`.
+pub async fn read(
+    client: &Client,
+    target: &Target,
+    lookback: Lookback,
+    memory: &Memory,
+    now: Timestamp,
+    progress: &Progress,
+) -> Result<Listing, Fault> {
+    let mut reader = Reader {
+        client,
+        target,
+        lookback,
+        now,
+        progress,
+        found: HashMap::new(),
+        told_of_total: memory.told_of_total,
+    };
+    let answered = reader.typed().await?;
+    let due = memory.untyped_read.is_none_or(|read| now.duration_since(read) >= UNTYPED_EVERY);
+    let (untyped_read, candidates) = if target.product.untyped && due {
+        (Some(now), reader.untyped().await?)
+    } else {
+        (memory.untyped_read, memory.only_untyped.clone())
+    };
+    // The list of a windowed type is all there is to know of that type: what another list brings of
+    // it lies outside the window.
+    let only_untyped: Vec<Backup> = candidates
+        .into_iter()
+        .filter(|backup| !reader.found.contains_key(&backup.id))
+        .filter(|backup| !answered.windowed.contains(&backup.backup_type))
+        .collect();
+    reader.add(only_untyped.iter().cloned());
+    let told_of_total = reader.told_of_total;
+    let backups = reader.found.into_values().collect();
+    Ok(Listing { backups, memory: Memory { untyped_read, only_untyped, told_of_total } })
+}
+
+/// The types whose own list answered.
+#[derive(Default)]
+struct Answered {
+    any: bool,
+    windowed: Vec<BackupType>,
+}
+
+struct Reader<'a> {
+    client: &'a Client,
+    target: &'a Target,
+    lookback: Lookback,
+    now: Timestamp,
+    progress: &'a Progress,
+    found: HashMap<BackupId, Backup>,
+    told_of_total: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the lists that the product names. A type that the cloud does not accept for this
+    /// instance has no records, if it accepts another.
+    async fn typed(&mut self) -> Result<Answered, Fault> {
+        let mut answered = Answered::default();
+        let mut refused = None;
+        for list in (self.target.product.lists)(self.target.instance_id()) {
+            let question = self.question(list.backup_type);
+            let outcome = match self.lookback {
+                Lookback::Last(lookback) if list.windowed => self.window(question, lookback).await,
+                _ => self.walk(question).await,
+            };
+            match outcome {
+                Ok(backups) => {
+                    answered.any = true;
+                    if list.windowed {
+                        answered.windowed.extend(list.backup_type);
+                    }
+                    self.add(backups);
+                }
+                Err(fault) if is_bad_request(&fault) => refused = Some(fault),
+                Err(fault) => return Err(fault),
+            }
+        }
+        match refused {
+            Some(fault) if !answered.any => Err(fault),
+            _ => Ok(answered),
+        }
+    }
+
+    /// Reads the list without a type. Nothing says that it may be asked for.
+    async fn untyped(&mut self) -> Result<Vec<Backup>, Fault> {
+        match self.walk(self.question(None)).await {
+            Err(fault) if is_bad_request(&fault) => Ok(Vec::new()),
+            outcome => outcome,
+        }
+    }
+
+    /// Reads what began within the lookback; if that holds no completed record, further back until
+    /// there is one.
+    async fn window(
+        &mut self,
+        question: Question<'a>,
+        lookback: Duration,
+    ) -> Result<Vec<Backup>, Fault> {
+        let mut length = SignedDuration::try_from(lookback).unwrap_or(LONGEST_WINDOW);
+        let mut backups = self.walk(self.within(question, length)).await?;
+        if has_success(&backups, question.backup_type) {
+            return Ok(backups);
+        }
+        let all = self.page(question, 0, 1).await?;
+        if all.is_empty() {
+            return Ok(backups);
+        }
+        while !has_success(&backups, question.backup_type) && (backups.len() as u64) < all.total {
+            length = length.saturating_mul(2);
+            if length > LONGEST_WINDOW {
+                return self.walk(question).await;
+            }
+            backups = self.walk(self.within(question, length)).await?;
+        }
+        Ok(backups)
+    }
+
+    fn question(&self, backup_type: Option<BackupType>) -> Question<'a> {
+        let instance_id = self.target.instance.as_ref().map(|instance| &instance.id);
+        Question { instance_id, backup_type, window: None }
+    }
+
+    fn within(&self, question: Question<'a>, length: SignedDuration) -> Question<'a> {
+        let begin = self.now.saturating_sub(length.saturating_add(MARGIN));
+        let end = self.now.saturating_add(MARGIN);
+        Question { window: begin.ok().zip(end.ok()), ..question }
+    }
+
+    async fn walk(&mut self, question: Question<'a>) -> Result<Vec<Backup>, Fault> {
+        let mut list = ListOf { reader: self, question };
+        let Walk { backups, foreign_total, .. } =
+            page::walk(self.target.product.page_limit, &mut list).await?;
+        if let Some(total) = foreign_total
+            && !self.told_of_total
+        {
+            warn!(
+                target = %self.target,
+                records = backups.len(),
+                total,
+                "the total that the cloud gives is about something else than the list; the list \
+                 was read to its end and is used"
+            );
+            self.told_of_total = true;
+        }
+        Ok(backups)
+    }
+
+    async fn page(&self, question: Question<'a>, offset: u64, limit: u32) -> Result<Page, Fault> {
+        let Target { product, endpoint, .. } = self.target;
+        let mut query = (product.query)(&question);
+        query.push(("offset", offset.to_string()));
+        query.push(("limit", limit.to_string()));
+        let query: Vec<(&str, &str)> =
+            query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let requests = &self.progress.requests;
+        let body = self.client.get(product.api, endpoint, product.path, &query, requests).await;
+        let page = body.and_then(|body| {
+            (product.decode)(&body, question.instance_id).map_err(|error| {
+                Fault::new(Reason::Decode, format!("the answer cannot be read: {}", Chain(&error)))
+            })
+        });
+        page.map_err(|fault| match question.backup_type {
+            Some(backup_type) => fault.during(format_args!("cannot list `{backup_type}` backups")),
+            None => fault.during("cannot list backups"),
+        })
+    }
+
+    fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
+        for backup in backups {
+            self.found.insert(backup.id.clone(), backup);
+        }
+        self.progress.records.store(self.found.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// One of the reader's lists.
+struct ListOf<'r, 'a> {
+    reader: &'r Reader<'a>,
+    question: Question<'a>,
+}
+
+impl Paged for ListOf<'_, '_> {
+    fn page(
+        &mut self,
+        offset: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Page, Fault>> + Send {
+        self.reader.page(self.question, offset, limit)
+    }
+
+    fn moved(&mut self) {
+        self.reader.progress.moved.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the cloud does not accept the question, rather than who asks.
+fn is_bad_request(fault: &Fault) -> bool {
+    fault.reason == Reason::Http4xx && fault.status == Some(400)
+}
+
+fn has_success(backups: &[Backup], backup_type: Option<BackupType>) -> bool {
+    backups
+        .iter()
+        .any(|backup| backup.status == Status::Completed && Some(backup.backup_type) == backup_type)
+}

@@ -1,0 +1,216 @@
+//! The polls of one target: when, never two at a time, and what becomes of their outcome. Every
+//! target has a loop of its own, so that one that fails, hangs or panics is alone with it.
+
+mod schedule;
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use crate::backup::{Backup, UnknownWord};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::config::Lookback;
+use crate::error::{Fault, Reason};
+use crate::listing::{self, Listing, Memory, Progress};
+use crate::meter::Meters;
+use crate::snapshot::{Board, PollOutcome, Reading, TargetState};
+use crate::target::Target;
+
+/// What the loops of all targets share.
+#[derive(Debug)]
+pub struct Polling {
+    /// Where outcomes are published.
+    pub board: Arc<Board>,
+    /// What is counted.
+    pub meters: Meters,
+    /// The time.
+    pub clock: Clock,
+    /// How far back incrementals are counted.
+    pub lookback: Lookback,
+    /// Words of the cloud that were logged.
+    pub told: ToldWords,
+}
+
+/// Unknown words are logged once. They are foreign text, so their number is bounded.
+#[derive(Debug, Default)]
+pub struct ToldWords(Mutex<HashSet<String>>);
+
+const MOST_TOLD_WORDS: usize = 100;
+
+impl ToldWords {
+    /// Whether the word of that field of a product is new.
+    fn is_new(&self, product: &str, field: &str, word: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < MOST_TOLD_WORDS && told.insert(format!("{product} {field} {word}"))
+    }
+}
+
+/// A successful poll.
+type Success = (Reading, Memory);
+
+impl Polling {
+    /// Polls the target at once and then once per interval, until the task is dropped.
+    pub async fn run(self: Arc<Self>, target: Arc<Target>, client: Arc<Client>) {
+        let mut memory = Memory::default();
+        let delay = schedule::second(self.clock.now(), target.interval, target.stable_hash());
+        let mut due = Instant::now() + delay;
+        loop {
+            self.show_due(&target, due);
+            let started = Instant::now();
+            let progress = Arc::new(Progress::default());
+            let work = Arc::clone(&self).poll(
+                Arc::clone(&target),
+                Arc::clone(&client),
+                memory.clone(),
+                Arc::clone(&progress),
+            );
+            // In a task of its own a panic is an outcome.
+            let mut poll = AbortOnDropHandle::new(tokio::spawn(work));
+            let success = loop {
+                tokio::select! {
+                    outcome = &mut poll => break outcome.unwrap_or_else(|end| Err(panicked(end))),
+                    () = sleep_until(due) => {
+                        self.meters.poll_skipped(&target.project, target.product.name);
+                        due += target.interval;
+                        self.show_due(&target, due);
+                    }
+                }
+            };
+            let outcome = |fault| PollOutcome {
+                ended: self.clock.now(),
+                took: started.elapsed(),
+                requests: progress.requests.get(),
+                records: progress.records.load(Ordering::Relaxed),
+                fault,
+            };
+            for _ in 0..progress.moved.load(Ordering::Relaxed) {
+                self.meters.poll_inconsistent(&target.project, target.product.name);
+            }
+            match success {
+                Ok((reading, next_memory)) => {
+                    memory = next_memory;
+                    self.publish(&target, &outcome(None), Some(&Arc::new(reading)));
+                }
+                Err(fault) => self.publish(&target, &outcome(Some(fault)), None),
+            }
+            sleep_until(due).await;
+            due += target.interval;
+        }
+    }
+
+    async fn poll(
+        self: Arc<Self>,
+        target: Arc<Target>,
+        client: Arc<Client>,
+        memory: Memory,
+        progress: Arc<Progress>,
+    ) -> Result<Success, Fault> {
+        let now = self.clock.now();
+        let Listing { backups, memory } =
+            listing::read(&client, &target, self.lookback, &memory, now, &progress).await?;
+        self.tell_unknown_words(&target, &backups);
+        let counted_from = counted_from(self.lookback, now);
+        Ok((Reading::new(&target, &backups, counted_from, self.clock.now()), memory))
+    }
+
+    fn publish(&self, target: &Arc<Target>, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) {
+        let reason = outcome.fault.as_ref().map(|fault| fault.reason);
+        self.meters.poll(&target.project, target.product.name, reason);
+        let failures_before = self.board.update(target, |state| state.after(outcome, reading));
+        let failures_before = failures_before.map_or(0, |state| state.failures);
+        match &outcome.fault {
+            // When it breaks, and then in growing gaps.
+            Some(fault) if (failures_before + 1).is_power_of_two() => warn!(
+                project = %target.project,
+                product = target.product.name,
+                instance_id = target.instance_id(),
+                reason = fault.reason.label(),
+                failures = failures_before + 1,
+                "cannot poll {target}: {fault}"
+            ),
+            None if failures_before > 0 => info!(
+                project = %target.project,
+                product = target.product.name,
+                instance_id = target.instance_id(),
+                failures = failures_before,
+                "{target} answers again after {failures_before} failed polls"
+            ),
+            _ => {}
+        }
+    }
+
+    fn show_due(&self, target: &Arc<Target>, due: Instant) {
+        self.board.update(target, |state| TargetState { next_poll: Some(due), ..state.clone() });
+    }
+
+    fn tell_unknown_words(&self, target: &Target, backups: &[Backup]) {
+        let product = target.product.name;
+        for backup in backups {
+            let words = [("type", &backup.unknown_type), ("status", &backup.unknown_status)];
+            for (field, word) in words {
+                if let Some(UnknownWord(word)) = word
+                    && self.told.is_new(product, field, word)
+                {
+                    warn!(
+                        product,
+                        field,
+                        word = &**word,
+                        backup_id = backup.id.as_str(),
+                        "{target} has a backup with the {field} `{word}`, which this version does \
+                         not know; it is counted as `unknown`"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// From when on incrementals are counted.
+fn counted_from(lookback: Lookback, now: Timestamp) -> Option<Timestamp> {
+    match lookback {
+        Lookback::All => None,
+        Lookback::Last(length) => {
+            let length = SignedDuration::try_from(length).ok()?;
+            now.checked_sub(length).ok()
+        }
+    }
+}
+
+fn panicked(end: JoinError) -> Fault {
+    let text = end.try_into_panic().ok().and_then(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+    });
+    let text = text.unwrap_or_else(|| "the poll ended without an outcome".to_owned());
+    Fault::new(Reason::Internal, format!("a fault of this program: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_told_once_and_not_for_ever() {
+        let told = ToldWords::default();
+        assert!(told.is_new("rds", "type", "snapshot"));
+        assert!(!told.is_new("rds", "type", "snapshot"));
+        assert!(told.is_new("rds", "status", "snapshot"));
+        let new = (0..500).filter(|at| told.is_new("rds", "type", &at.to_string())).count();
+        assert_eq!(new, MOST_TOLD_WORDS - 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_of_this_program_with_its_text() {
+        let end = tokio::spawn(async { panic!("index 7 of 3") }).await.unwrap_err();
+        let fault = panicked(end);
+        assert_eq!(fault.reason, Reason::Internal);
+        assert_eq!(fault.message, "a fault of this program: index 7 of 3");
+    }
+}

@@ -1,0 +1,117 @@
+//! Path and method → answer. Reads memory only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::{gzip, status};
+use crate::clock::Clock;
+use crate::exposition;
+use crate::meter::Meters;
+use crate::snapshot::Board;
+
+/// What the server shows.
+#[derive(Debug)]
+pub struct Site {
+    /// What is known of the cloud.
+    pub board: Arc<Board>,
+    /// What is counted.
+    pub meters: Meters,
+    /// The time at which ages are told.
+    pub clock: Clock,
+    /// The path of the exposition.
+    pub telemetry_path: String,
+    /// When the daemon started.
+    pub started: Instant,
+    /// After how long it is ready although a target was not tried yet.
+    pub ready_after: Duration,
+    /// Whether it was ready before.
+    pub ready: AtomicBool,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+impl Site {
+    /// The answer to a request.
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let path = request.uri().path();
+        let metrics = path == self.telemetry_path;
+        if !metrics && !matches!(path, "/" | "/-/healthy" | "/-/ready") {
+            return text(StatusCode::NOT_FOUND, "404: there is nothing at this path\n");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "405: GET and HEAD only\n");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            _ if metrics => self.metrics(request),
+            "/-/healthy" => text(StatusCode::OK, "healthy\n"),
+            "/-/ready" if self.is_ready() => text(StatusCode::OK, "ready\n"),
+            "/-/ready" => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first round is under way\n")
+            }
+            _ => self.status(),
+        }
+    }
+
+    /// Every target was tried once, or that took too long. Never back: readiness must not follow
+    /// the health of the cloud, or the pod, and with it every alert, drops out of the scrape during
+    /// an outage.
+    fn is_ready(&self) -> bool {
+        if self.ready.load(Ordering::Acquire) {
+            return true;
+        }
+        let snapshot = self.board.snapshot();
+        let tried = snapshot.targets.iter().all(|state| state.last_poll.is_some());
+        let ready = tried || self.started.elapsed() >= self.ready_after;
+        self.ready.fetch_or(ready, Ordering::AcqRel);
+        ready
+    }
+
+    fn metrics<B>(&self, request: &Request<B>) -> Answer {
+        let body =
+            exposition::render(&self.board.snapshot(), &self.meters, self.clock.now()).into_bytes();
+        let wishes = request.headers().get_all(ACCEPT_ENCODING);
+        let wishes: Vec<&str> = wishes.iter().filter_map(|value| value.to_str().ok()).collect();
+        let packed =
+            gzip::accepted(&wishes.join(",")).then(|| gzip::pack(&body)).and_then(Result::ok);
+        let is_packed = packed.is_some();
+        let mut answer = whole(StatusCode::OK, exposition::CONTENT_TYPE, packed.unwrap_or(body));
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        if is_packed {
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+
+    fn status(&self) -> Answer {
+        let page = status::page(
+            &self.board.snapshot(),
+            &self.telemetry_path,
+            self.clock.now(),
+            Instant::now(),
+        );
+        whole(StatusCode::OK, HTML, page.into_string())
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    whole(status, PLAIN, body)
+}
+
+fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
