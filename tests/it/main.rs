@@ -1,10 +1,26 @@
 //! What the program promises, over real sockets.
 
 #![expect(
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "the exemption of tests in `.clippy.toml` does not reach their helper functions"
+    reason = "the exemption of tests in `.clippy.toml` does not reach their helper functions, and \
+              samples are compared as they are printed"
 )]
 
+mod daemon;
+mod exposition;
+
+mod auth;
+mod config;
+mod docs;
+mod flow;
+mod listing;
+mod polling;
+mod process;
 mod sdk;
 mod sim;
+mod tls;
+mod web;

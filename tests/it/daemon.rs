@@ -1,0 +1,201 @@
+//! Runs the daemon in this process, against a simulated cloud or none.
+
+use std::time::Duration;
+
+use clouddb_backup_exporter::app::{self, Web};
+use clouddb_backup_exporter::clock::Clock;
+use clouddb_backup_exporter::config::Config;
+use clouddb_backup_exporter::sim::{Cloud, estate};
+use reqwest::Client;
+use reqwest::header::HeaderMap;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::exposition::Exposition;
+
+/// Longer than anything here takes on a busy machine; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A daemon that runs.
+pub(crate) struct Daemon {
+    url: String,
+    client: Client,
+    stop: CancellationToken,
+    run: JoinHandle<Result<(), app::Ended>>,
+    _folder: TempDir,
+}
+
+/// An answer of the daemon.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Daemon {
+    /// Starts with the text of a config file, on the clock of the machine.
+    pub(crate) async fn start(config: &str) -> Self {
+        Self::start_at(config, Clock::system()).await
+    }
+
+    /// Starts with the text of a config file, on another clock.
+    pub(crate) async fn start_at(config: &str, clock: Clock) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("config.yaml");
+        std::fs::write(&file, config).unwrap();
+        let loaded = match Config::load(&file) {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                panic!("the config has problems:\n{}", lines.join("\n"));
+            }
+        };
+        let web = Web {
+            listen_addresses: vec!["127.0.0.1:0".to_owned()],
+            telemetry_path: "/metrics".to_owned(),
+        };
+        let daemon = app::Daemon::start(&loaded.config, &web, clock).await.unwrap();
+        let url = format!("http://{}", daemon.addresses()[0]);
+        let stop = CancellationToken::new();
+        let run = tokio::spawn(daemon.run(stop.clone()));
+        // The daemon has chosen the cryptography that the client needs too.
+        let client = Client::builder().build().unwrap();
+        Self { url, client, stop, run, _folder: folder }
+    }
+
+    /// Asks for a path.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let mut response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            body.extend_from_slice(&chunk);
+        }
+        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// The exposition as it is now.
+    pub(crate) async fn metrics(&self) -> Exposition {
+        let answer = self.get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        Exposition::read(&answer.body)
+    }
+
+    /// The first exposition that is as it should be.
+    pub(crate) async fn until(&self, condition: impl Fn(&Exposition) -> bool) -> Exposition {
+        let begin = Instant::now();
+        loop {
+            assert!(!self.run.is_finished(), "the daemon ended");
+            let exposition = self.metrics().await;
+            if condition(&exposition) {
+                return exposition;
+            }
+            let waited = begin.elapsed();
+            assert!(waited < PATIENCE, "waited {waited:?} in vain; last:\n{}", exposition.text());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The exposition after every target was polled `count` times.
+    pub(crate) async fn after_polls(&self, count: f64) -> Exposition {
+        self.until(|exposition| {
+            let polls = exposition.values("clouddb_polls_total", &[]);
+            let targets = exposition.values("clouddb_poll_success", &[]).len();
+            polls.iter().sum::<f64>() >= count * targets as f64
+        })
+        .await
+    }
+
+    /// The URL of the daemon.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends the daemon and gives how it ended.
+    pub(crate) async fn stop(self) -> Result<(), app::Ended> {
+        self.stop.cancel();
+        self.run.await.unwrap()
+    }
+}
+
+/// The config of a credential with a password for the simulated cloud.
+pub(crate) fn password(cloud: &Cloud) -> String {
+    format!(
+        "auth_url: {}, username: {}, password: {}, user_domain_name: {}, \
+         requests_per_second: 10000",
+        cloud.iam_url(),
+        estate::USER,
+        estate::PASSWORD,
+        estate::DOMAIN
+    )
+}
+
+/// The config of a credential with keys for the simulated cloud.
+pub(crate) fn keys() -> String {
+    format!(
+        "access_key: {}, secret_key: {}, requests_per_second: 10000",
+        estate::ACCESS_KEY,
+        estate::SECRET_KEY
+    )
+}
+
+/// A config of one project, `shop`.
+pub(crate) struct Setup<'a> {
+    /// The block `poll`, in flow style.
+    pub(crate) poll: &'a str,
+    /// The block of the credential, in flow style.
+    pub(crate) credential: String,
+    /// The blocks of the RDS instances, in flow style.
+    pub(crate) rds: Vec<String>,
+    /// Whether DDM is read.
+    pub(crate) ddm: bool,
+}
+
+impl Setup<'_> {
+    /// Signs in with the password, and polls often.
+    pub(crate) fn new(cloud: &Cloud) -> Self {
+        Self { poll: "interval: 1s", credential: password(cloud), rds: Vec::new(), ddm: false }
+    }
+
+    /// With an RDS instance.
+    pub(crate) fn with_rds(mut self, id: &str, more: &str) -> Self {
+        self.rds.push(format!("id: {id}, {more}"));
+        self
+    }
+
+    /// With DDM.
+    pub(crate) fn with_ddm(mut self) -> Self {
+        self.ddm = true;
+        self
+    }
+
+    /// The text of the config file.
+    pub(crate) fn text(&self, cloud: &Cloud) -> String {
+        let mut text = format!(
+            "poll: {{ {} }}\n\
+             credentials:\n  main: {{ {} }}\n\
+             projects:\n  - name: shop\n    project_id: {}\n    credentials: main\n",
+            self.poll,
+            self.credential,
+            estate::PROJECT_ID
+        );
+        if !self.rds.is_empty() {
+            text += &format!("    rds:\n      endpoint: {}\n      instances:\n", cloud.rds_url());
+            for instance in &self.rds {
+                text += &format!("        - {{ {instance} }}\n");
+            }
+        }
+        if self.ddm {
+            text += &format!("    ddm:\n      endpoint: {}\n", cloud.ddm_url());
+        }
+        text
+    }
+}
+
+/// The clock of the simulated cloud, for the daemon.
+pub(crate) fn clock_of(cloud: &Cloud) -> Clock {
+    let clock = cloud.clock().clone();
+    Clock::new(move || clock.now())
+}

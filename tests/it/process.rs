@@ -1,0 +1,310 @@
+//! The program as an operator runs it: processes, exit codes, signals.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, estate};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::daemon::Setup;
+use crate::exposition::Exposition;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_clouddb-backup-exporter");
+const PATIENCE: Duration = Duration::from_secs(60);
+const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
+
+async fn run(arguments: &[&str]) -> Output {
+    let output = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
+    timeout(PATIENCE, output).await.expect("it ends").unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with a config file of this text.
+fn folder_with(config: &str) -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, config).unwrap();
+    let flag = format!("--config.file={}", file.display());
+    (folder, flag)
+}
+
+/// A running program, with the address that it logged.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    async fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = timeout(PATIENCE, async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                if let Some((_, behind)) = line.split_once("listening on ") {
+                    return behind.split(['"', ' ']).next().unwrap().to_owned();
+                }
+            }
+            panic!("it ended without listening");
+        });
+        let address = address.await.expect("it listens");
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self { child, address }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let client = reqwest::Client::builder().build().unwrap();
+        let url = format!("http://{}{path}", self.address);
+        let mut response = client.get(url).send().await.unwrap();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            body.extend_from_slice(&chunk);
+        }
+        String::from_utf8(body).unwrap()
+    }
+
+    async fn until(&self, condition: impl Fn(&Exposition) -> bool) -> Exposition {
+        let begin = Instant::now();
+        loop {
+            let exposition = Exposition::read(&self.get("/metrics").await);
+            if condition(&exposition) {
+                return exposition;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{}", exposition.text());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends a signal and gives the exit code, which must come within five seconds.
+    async fn end(mut self, signal: &str) -> Option<i32> {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+        let status = timeout(Duration::from_secs(5), self.child.wait()).await;
+        status.expect("it ends within five seconds").unwrap().code()
+    }
+}
+
+/// The client of this process needs the cryptography that the daemon chooses in its own.
+fn crypto() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
+#[tokio::test]
+async fn a_broken_config_never_starts_the_daemon_and_tells_every_problem() {
+    let (_folder, flag) = folder_with(
+        "poll:\n  interval: 5x\ncredentials:\n  main:\n    auth_url: http://iam.example/v3\n    \
+         username: u\n    user_domain_name: d\n    password_file: /nowhere/password\nprojects:\n  \
+         - name: shop\n    project_id: p\n    credentials: other\n    rds:\n      endpoint: \
+         https://rds.example\n      instances:\n        - id: a\n        - id: a\n",
+    );
+    let check = run(&["check", &flag]).await;
+    assert_eq!(check.status.code(), Some(2));
+    let told = stdout(&check);
+    for place in
+        ["config.yaml:2:", "config.yaml:5:", "config.yaml:8:", "config.yaml:12:", "config.yaml:17:"]
+    {
+        assert!(told.contains(place), "{place} in\n{told}");
+    }
+    let serve = run(&[&flag]).await;
+    assert_eq!(serve.status.code(), Some(2));
+    for line in told.lines().filter(|line| line.contains("config.yaml:")) {
+        let message = line.split("config.yaml:").nth(1).unwrap();
+        let place = message.split(' ').next().unwrap();
+        assert!(stderr(&serve).contains(place), "{place} in\n{}", stderr(&serve));
+    }
+    assert!(serve.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn a_config_that_is_not_there_is_told_by_its_path() {
+    let output = run(&["check", "--config.file=/nowhere/config.yaml"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains("/nowhere/config.yaml"));
+}
+
+#[tokio::test]
+async fn a_good_config_is_0_and_one_with_findings_is_1() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup { poll: "interval: 5m", ..Setup::new(&cloud) }.with_rds(ID, "name: a");
+    let (_folder, flag) = folder_with(&setup.text(&cloud));
+    let output = run(&["check", &flag]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1 projects, 1 targets, 0 findings"));
+    let same = run(&["--config.check", &flag]).await;
+    assert_eq!((same.status, &same.stdout), (output.status, &output.stdout));
+
+    let short = Setup { poll: "interval: 5s", ..setup };
+    let (_folder, flag) = folder_with(&short.text(&cloud));
+    let output = run(&["check", &flag]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("config.yaml:1:19: finding: poll.interval: "));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_exit_1_and_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let output = run(&[&flag, "--web.listen-address", &address]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&format!("cannot listen on `{address}`")));
+}
+
+#[tokio::test]
+async fn version_tells_version_commit_and_compiler() {
+    let output = run(&["--version"]).await;
+    let line = stdout(&output);
+    assert!(line.starts_with(concat!("clouddb-backup-exporter ", env!("CARGO_PKG_VERSION"))));
+    assert!(line.contains("commit ") && line.contains("rustc 1."), "{line}");
+    assert_eq!(output.status.code(), Some(0));
+    let help = stdout(&run(&["--help"]).await);
+    for word in ["serve", "check", "demo", "--config.file", "--web.listen-address", "--log.format"]
+    {
+        assert!(help.contains(word), "{word}");
+    }
+    assert_eq!(run(&["--no.such.flag"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_end_the_daemon_with_0_during_a_poll() {
+    crypto();
+    for signal in ["-TERM", "-INT"] {
+        let cloud = Cloud::start(Estate::new()).await.unwrap();
+        cloud.fault(Fault::hang());
+        let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+        let running = Running::start(&[&flag]).await;
+        assert_eq!(running.get("/-/healthy").await, "healthy\n");
+        assert_eq!(running.end(signal).await, Some(0), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_stays_open_does_not_hold_the_end() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let mut idle = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    idle.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn sighup_does_not_end_the_daemon() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let id = running.child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
+    assert_eq!(running.get("/-/healthy").await, "healthy\n");
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn the_daemon_serves_with_the_cloud_down_and_recovers_by_itself() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup::new(&cloud).with_ddm();
+    cloud.fault(Fault::close());
+    let (_folder, flag) = folder_with(&setup.text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    running.until(|it| it.value("clouddb_polls_total", &[]) >= Some(1.0)).await;
+    cloud.clear_faults();
+    running.until(|it| it.value("clouddb_poll_success", &[]) == Some(1.0)).await;
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn logs_go_to_stderr_in_the_format_asked_for() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).text(&cloud));
+    let logfmt = run(&[&flag]).await;
+    assert!(stderr(&logfmt).contains("level=error"), "{}", stderr(&logfmt));
+    let json = run(&[&flag, "--log.format=json"]).await;
+    for line in stderr(&json).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert_eq!(line["level"], "ERROR");
+    }
+    assert!(!stderr(&json).contains(estate::PASSWORD));
+}
+
+#[tokio::test]
+async fn the_demo_shows_all_six_instances_and_promtool_has_nothing_to_complain_about() {
+    crypto();
+    let begin = Instant::now();
+    let running = Running::start(&["demo"]).await;
+    let names = ["orders", "customers", "reports", "sandbox", "warehouse", "shop-router"];
+    let exposition = running
+        .until(|it| {
+            names
+                .iter()
+                .all(|name| !it.values("clouddb_backups", &[("instance_name", name)]).is_empty())
+        })
+        .await;
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+
+    let auto = |name| [("instance_name", name), ("backup_type", "auto")];
+    let hours =
+        |metric, name| exposition.value(metric, &auto(name)).map(|seconds| seconds / 3600.0);
+    let age = "clouddb_backup_last_success_age_seconds";
+    assert!(hours(age, "orders") < Some(26.0), "healthy");
+    let attempt = "clouddb_backup_last_attempt_success";
+    assert_eq!(exposition.value(attempt, &auto("customers")), Some(0.0), "failed");
+    assert!(hours(age, "reports") > Some(52.0), "stale");
+    assert_eq!(exposition.value(age, &auto("sandbox")), None, "never had a backup");
+    let running_since = "clouddb_backup_running_since_timestamp_seconds";
+    assert!(exposition.value(running_since, &auto("warehouse")).is_some(), "stuck");
+    let router = [
+        ("instance_name", "shop-router"),
+        ("backup_type", "auto_metadata"),
+        ("status", "completed"),
+    ];
+    assert_eq!(exposition.value("clouddb_backups", &router), Some(30.0));
+
+    let promtool = std::env::var("CLOUDDB_TEST_PROMTOOL")
+        .expect("CLOUDDB_TEST_PROMTOOL names promtool; tests/run gets it and sets this");
+    accepts(&promtool, &["check", "metrics"], exposition.text()).await;
+    let python = std::env::var("CLOUDDB_TEST_PYTHON")
+        .expect("CLOUDDB_TEST_PYTHON names a Python with tests/requirements.txt; see tests/run");
+    let script = "import sys; from prometheus_client.parser import text_string_to_metric_families \
+                  as read; families = list(read(sys.stdin.read())); \
+                  sys.exit(0 if len(families) > 30 else 'too few')";
+    accepts(&python, &["-c", script], exposition.text()).await;
+    assert_eq!(running.end("-INT").await, Some(0));
+}
+
+/// A program reads a text on its stdin and has nothing to say of it.
+async fn accepts(program: &str, arguments: &[&str], text: &str) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{program}: {}{}", stdout(&output), stderr(&output));
+    assert_eq!(stderr(&output), "", "{program}");
+}

@@ -1,0 +1,241 @@
+//! What the server answers.
+
+use std::io::Read;
+
+use clouddb_backup_exporter::metric;
+use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, Service, estate};
+use flate2::read::GzDecoder;
+use reqwest::{Client, Method};
+
+use crate::daemon::{Daemon, Setup};
+use crate::exposition::Exposition;
+
+/// The daemon on the estate of the demo, with every kind of series.
+async fn demo() -> (Cloud, Daemon) {
+    let cloud = Cloud::start(estate::demo(clouddb_backup_exporter::clock::Clock::system().now()))
+        .await
+        .unwrap();
+    let mut setup = Setup::new(&cloud).with_ddm();
+    for instance in cloud.estate().projects[0].rds.clone() {
+        setup = setup
+            .with_rds(&instance.id, &format!("name: {}, labels: {{ team: blue }}", instance.name));
+    }
+    let text = setup.text(&cloud).replace(estate::PROJECT_ID, estate::DEMO_PROJECT_ID);
+    let daemon = Daemon::start(&text).await;
+    daemon.after_polls(1.0).await;
+    (cloud, daemon)
+}
+
+async fn ask(daemon: &Daemon, method: Method, path: &str) -> reqwest::Response {
+    let url = format!("{}{path}", daemon.url());
+    Client::builder().build().unwrap().request(method, url).send().await.unwrap()
+}
+
+/// A client that neither asks for gzip nor unpacks it.
+fn without_gzip() -> Client {
+    Client::builder().no_gzip().build().unwrap()
+}
+
+async fn body(mut response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        body.extend_from_slice(&chunk);
+    }
+    body
+}
+
+#[tokio::test]
+async fn every_series_is_declared_with_its_help_its_type_and_its_labels() {
+    let (_cloud, daemon) = demo().await;
+    let exposition = daemon.metrics().await;
+    for metric in metric::ALL {
+        let family = exposition.families().get(metric.name);
+        let family = family.unwrap_or_else(|| panic!("{} has no series here", metric.name));
+        assert_eq!(family.help, metric.help, "{}", metric.name);
+        assert_eq!(family.kind, metric.kind.word(), "{}", metric.name);
+        for (_, labels, _) in &family.samples {
+            for declared in metric.labels.iter().filter(|name| **name != metric::OPEN_LABELS) {
+                assert!(labels.contains_key(*declared), "{} has no {declared}", metric.name);
+            }
+            let known = |name: &str| {
+                metric.labels.contains(&name)
+                    || name == "le" && metric.kind == metric::Kind::Histogram
+                    || name.starts_with("label_") && metric.labels.contains(&metric::OPEN_LABELS)
+            };
+            assert!(labels.keys().all(|name| known(name)), "{}: {labels:?}", metric.name);
+        }
+    }
+    let own = |name: &&String| !name.starts_with("process_");
+    assert_eq!(exposition.families().keys().filter(own).count(), metric::ALL.len());
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn counts_are_zero_filled_over_all_statuses_for_every_pair_with_series() {
+    let (_cloud, daemon) = demo().await;
+    let exposition = daemon.metrics().await;
+    let expected = exposition.families()["clouddb_backup_expected"].samples.len();
+    for name in ["clouddb_backups", "clouddb_backup_bytes"] {
+        assert_eq!(exposition.families()[name].samples.len(), 5 * expected);
+    }
+    let sandbox = [("instance_name", "sandbox"), ("backup_type", "auto")];
+    assert_eq!(exposition.value("clouddb_backup_expected", &sandbox), Some(1.0));
+    assert_eq!(exposition.values("clouddb_backups", &sandbox), [0.0; 5]);
+    assert_eq!(exposition.value("clouddb_backup_max_age_seconds", &sandbox), Some(93_600.0));
+    for absent in ["last_success_timestamp_seconds", "last_attempt_success", "size_baseline_bytes"]
+    {
+        assert_eq!(exposition.value(&format!("clouddb_backup_{absent}"), &sandbox), None);
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_instance_has_exactly_one_info_and_at_most_one_status() {
+    let (_cloud, daemon) = demo().await;
+    let exposition = daemon.metrics().await;
+    for name in ["orders", "customers", "reports", "sandbox", "warehouse", "shop-router"] {
+        let labels = [("instance_name", name)];
+        assert_eq!(exposition.values("clouddb_instance_info", &labels), [1.0], "{name}");
+    }
+    let orders = [("instance_name", "orders"), ("engine", "MySQL")];
+    assert_eq!(exposition.value("clouddb_instance_info", &orders), Some(1.0));
+    let router = [("instance_name", "shop-router")];
+    assert_eq!(exposition.values("clouddb_instance_status", &router), [1.0]);
+    let blue = [("instance_name", "orders"), ("label_team", "blue")];
+    assert_eq!(exposition.value("clouddb_instance_labels", &blue), Some(1.0));
+    let project = [("project", "shop"), ("project_id", estate::DEMO_PROJECT_ID)];
+    assert_eq!(exposition.value("clouddb_project_info", &project), Some(1.0));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn metrics_are_text_0_0_4_and_packed_only_when_gzip_is_accepted() {
+    let (_cloud, daemon) = demo().await;
+    let plain = without_gzip().get(format!("{}/metrics", daemon.url()));
+    let plain = plain.send().await.unwrap();
+    assert_eq!(plain.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(plain.headers().get("content-encoding").is_none());
+    let plain = body(plain).await;
+
+    let packed = without_gzip()
+        .get(format!("{}/metrics", daemon.url()))
+        .header("Accept-Encoding", "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert_eq!(packed.headers()["vary"], "Accept-Encoding");
+    let packed = body(packed).await;
+    assert!(packed.len() < plain.len() / 4);
+    let mut unpacked = String::new();
+    GzDecoder::new(&*packed).read_to_string(&mut unpacked).unwrap();
+    let names = |text: &str| Exposition::read(text).families().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&unpacked), names(&String::from_utf8(plain).unwrap()));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_served_say_so() {
+    let (_cloud, daemon) = demo().await;
+    for path in ["/nothing", "/metrics/", "/-/reload", "/-/", "//"] {
+        assert_eq!(ask(&daemon, Method::GET, path).await.status(), 404, "{path}");
+    }
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+        assert_eq!(ask(&daemon, Method::GET, path).await.status(), 200, "{path}");
+        let head = without_gzip().head(format!("{}{path}", daemon.url()));
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert!(head.headers()["content-length"] != "0", "{path}");
+        assert!(body(head).await.is_empty(), "{path}");
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let refused = ask(&daemon, method, path).await;
+            assert_eq!(refused.status(), 405, "{path}");
+            assert_eq!(refused.headers()["allow"], "GET, HEAD", "{path}");
+        }
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn ready_waits_for_the_first_round_and_never_goes_back() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let id = "a48e43ff268f4c0e879652d65e63d0fbin01";
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    cloud.fault(Fault::hang().on(Service::Iam));
+    let daemon = Daemon::start(&setup.with_rds(id, "name: a").text(&cloud)).await;
+    assert_eq!(daemon.get("/-/healthy").await.status, 200);
+    assert_eq!(daemon.get("/-/ready").await.status, 503);
+    daemon.stop().await.unwrap();
+
+    // A round in which everything fails has been tried.
+    cloud.clear_faults();
+    cloud.fault(Fault::status(500).on(Service::Iam));
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    let daemon = Daemon::start(&setup.with_rds(id, "name: a").text(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    assert_eq!(daemon.get("/-/ready").await.status, 200);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn ready_comes_after_the_interval_at_the_latest() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    cloud.fault(Fault::hang().on(Service::Iam));
+    let id = "a48e43ff268f4c0e879652d65e63d0fbin01";
+    let daemon = Daemon::start(&Setup::new(&cloud).with_rds(id, "name: a").text(&cloud)).await;
+    // The interval is one second.
+    let begin = tokio::time::Instant::now();
+    while daemon.get("/-/ready").await.status != 200 {
+        assert!(begin.elapsed().as_secs() < 20);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(daemon.metrics().await.value("clouddb_polls_total", &[]), Some(0.0));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_status_page_shows_each_target_with_success_error_and_next_poll() {
+    let (cloud, daemon) = demo().await;
+    let page = daemon.get("/").await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    for name in ["orders", "customers", "reports", "sandbox", "warehouse", "shop-router"] {
+        assert!(page.body.contains(name), "{name}");
+    }
+    assert!(page.body.contains("6 targets, 0 failing"));
+    assert!(page.body.contains("no completed backup"));
+    assert!(page.body.contains("href=\"/metrics\""));
+    assert!(page.body.contains("in 0s") || page.body.contains("in 1s"), "the next poll");
+    assert!(!page.body.contains("<script"));
+
+    cloud.fault(Fault::status(503).on(Service::Ddm));
+    daemon.until(|it| it.value("clouddb_poll_success", &[("product", "ddm")]) == Some(0.0)).await;
+    let page = daemon.get("/").await.body;
+    assert!(page.contains("6 targets, 1 failing"));
+    assert!(page.contains("<code>http_5xx</code>"));
+    assert!(page.contains("the cloud answered 503"));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn text_of_the_cloud_is_escaped_on_the_page_and_in_labels() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let now = cloud.clock().now();
+    let name = "<b>\"router\"</b> \\ \n ü";
+    cloud.change(|estate| {
+        let backup = clouddb_backup_exporter::sim::DdmBackup::normal(
+            "169f4f2fd6a94b6c8b1e5bd104385a18in09",
+            name,
+            "auto_metadata",
+            now,
+            now,
+        );
+        estate.projects[0].ddm_backups.push(backup);
+    });
+    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
+    let exposition = daemon.after_polls(1.0).await;
+    assert_eq!(exposition.values("clouddb_instance_info", &[("instance_name", name)]), [1.0]);
+    let page = daemon.get("/").await.body;
+    assert!(page.contains("&lt;b&gt;&quot;router&quot;"), "{page}");
+    assert!(!page.contains("<b>"));
+    daemon.stop().await.unwrap();
+}
