@@ -11,6 +11,7 @@ mod token;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use leaky_bucket::RateLimiter;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
@@ -79,6 +80,11 @@ impl Account {
         let status = outcome.as_ref().ok().map(|answer| answer.status);
         self.meters.api_request(project, api, status, started.elapsed());
         outcome.and_then(|answer| http::check(role, answer))
+    }
+
+    /// The time by which requests are made.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn check_pause(&self) -> Result<(), Fault> {
@@ -277,7 +283,7 @@ impl Access {
         let request = sign_in.request()?;
         let answer = account.send(Role::SignIn, &self.project, "iam_token", request).await;
         let token = answer
-            .and_then(|answer| Token::read(&answer, account.clock.now(), Instant::now()))
+            .and_then(|answer| Token::read(&answer, account.now(), Instant::now()))
             .map_err(|fault| {
                 fault.during(format_args!("cannot sign in as `{}`", account.credential.name))
             });
@@ -301,7 +307,7 @@ impl Access {
         secret_key: &SecretString,
         security_token: Option<&SecretString>,
     ) -> Vec<(HeaderName, SecretString)> {
-        let date = sign::date(self.account.clock.now());
+        let date = sign::date(self.account.now());
         let mut headers =
             vec![("host", host), ("x-project-id", &*self.project_id), ("x-sdk-date", &date)];
         if let Some(token) = security_token {
@@ -321,5 +327,29 @@ impl Access {
             .collect();
         sent.push((AUTHORIZATION, SecretString::from(authorization)));
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_has_a_burst_of_one_second_and_then_keeps_its_rate() {
+        for (rate, burst) in [(0.2, 1), (0.5, 1), (1.0, 1), (2.5, 2), (20.0, 20), (4000.0, 4000)] {
+            let budget = budget(rate);
+            let begin = Instant::now();
+            for _ in 0..burst {
+                budget.acquire_one().await;
+            }
+            assert!(begin.elapsed() < Duration::from_millis(2), "{rate}: the burst waits");
+            let more = if rate < 1.0 { 3 } else { 3 * burst };
+            for _ in 0..more {
+                budget.acquire_one().await;
+            }
+            let expected = f64::from(more) / rate;
+            let took = begin.elapsed().as_secs_f64();
+            assert!((took - expected).abs() < 0.01 * expected + 0.01, "{rate}: {took} s");
+        }
     }
 }

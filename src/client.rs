@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
@@ -19,6 +20,9 @@ pub struct Client {
     project_id: Box<str>,
     in_flight: Semaphore,
 }
+
+/// Names and values before encoding.
+pub type Query = Vec<(&'static str, String)>;
 
 /// Counts the requests of one poll.
 #[derive(Debug, Default)]
@@ -45,12 +49,15 @@ impl Client {
 
     /// The body of `/v3/{project_id}/{path}?{query}` at an endpoint. `api` is the label under which
     /// the request is counted.
+    ///
+    /// The query is made when the request goes out, from the time of that moment: waiting for the
+    /// budget may take minutes.
     pub async fn get(
         &self,
         api: &str,
         endpoint: &Url,
         path: &str,
-        query: &[(&str, &str)],
+        query: &(impl Fn(Timestamp) -> Query + Sync),
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
         let path = format!("/v3/{}/{path}", self.project_id);
@@ -62,7 +69,9 @@ impl Client {
             account.turn().await?;
             let closed = |_| Fault::new(Reason::Internal, "the client is closed");
             let slot = self.in_flight.acquire().await.map_err(closed)?;
-            let request = self.access.request(&proof, endpoint, &path, query)?;
+            let query = query(account.now());
+            let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let request = self.access.request(&proof, endpoint, &path, &query)?;
             count.0.fetch_add(1, Ordering::Relaxed);
             let answer = account.send(Role::Service, &self.project, api, request).await;
             drop(slot);

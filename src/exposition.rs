@@ -261,3 +261,74 @@ fn escape(text: &mut String, value: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::{GaugeVec, Opts};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same family by the library.
+    fn by_library(metric: &Metric, values: &[&str], value: f64) -> String {
+        let gauges = GaugeVec::new(Opts::new(metric.name, metric.help), metric.labels).unwrap();
+        gauges.with_label_values(values).set(value);
+        let families = prometheus::core::Collector::collect(&gauges);
+        TextEncoder::new().encode_to_string(&families).unwrap()
+    }
+
+    /// Labels in the order of their names, as the library prints them.
+    fn sorted(text: &str) -> String {
+        let (head, rest) = text.rsplit_once('{').unwrap();
+        let (labels, value) = rest.rsplit_once('}').unwrap();
+        let mut labels: Vec<&str> = labels.split_inclusive("\",").collect();
+        labels.sort_unstable_by_key(|label| label.trim_end_matches(',').to_owned());
+        let labels: Vec<&str> = labels.iter().map(|label| label.trim_end_matches(',')).collect();
+        format!("{head}{{{}}}{value}", labels.join(","))
+    }
+
+    fn ours(metric: &'static Metric, values: &[&str], value: f64) -> String {
+        let mut text = Text::default();
+        text.family(metric).sample(values, value);
+        text.0
+    }
+
+    proptest! {
+        #[test]
+        fn a_sample_is_written_as_the_library_writes_it(
+            project in "[^{}\",]*",
+            project_id in any::<String>().prop_map(|text| text.replace(['{', '}', ','], "\"")),
+            value in any::<f64>().prop_filter("Prometheus has its own word", |it| it.is_finite()),
+        ) {
+            let values = [project.as_str(), project_id.as_str()];
+            let metric = &metric::PROJECT_INFO;
+            prop_assert_eq!(
+                sorted(&ours(metric, &values, value)),
+                sorted(&by_library(metric, &values, value))
+            );
+        }
+    }
+
+    #[test]
+    fn a_family_without_samples_leaves_no_trace() {
+        let mut text = Text::default();
+        drop(text.family(&metric::PROJECT_INFO));
+        assert_eq!(text.0, "");
+    }
+
+    #[test]
+    fn a_family_has_its_head_once_and_a_help_that_needs_no_escape() {
+        let mut text = Text::default();
+        let mut family = text.family(&metric::POLLS);
+        family.sample(&["a", "rds"], 1.0);
+        family.sample(&["b\"\\\n", "rds"], 2.5);
+        assert_eq!(
+            text.0,
+            "# HELP clouddb_polls_total Polls that ended, of any outcome.\n\
+             # TYPE clouddb_polls_total counter\n\
+             clouddb_polls_total{project=\"a\",product=\"rds\"} 1\n\
+             clouddb_polls_total{project=\"b\\\"\\\\\\n\",product=\"rds\"} 2.5\n"
+        );
+        assert!(metric::ALL.iter().all(|metric| !metric.help.contains(['\\', '\n'])));
+    }
+}

@@ -61,8 +61,7 @@ impl Http {
             .redirect(redirect::Policy::none())
             .referer(false)
             // Below the idle limit of the gateways, so that a kept connection is not just closing.
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(4);
+            .pool_idle_timeout(Duration::from_secs(30));
         if let Some(path) = ca_file {
             let pem =
                 fs::read(path).map_err(|source| TlsError::Ca { path: path.to_owned(), source })?;

@@ -2,6 +2,7 @@
 //! how to walk one from `page`; what the records mean is decided elsewhere.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -43,6 +44,10 @@ pub struct Progress {
 pub struct Listing {
     /// The records.
     pub backups: Vec<Backup>,
+    /// From when on the records of a windowed type are counted; none counts all.
+    pub counted_from: Option<Timestamp>,
+    /// Until when everything is known, if a window ended before the listing was complete.
+    pub known_until: Option<Timestamp>,
     /// For the next poll.
     pub memory: Memory,
 }
@@ -55,7 +60,7 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 /// No backup is kept for longer than this, so a wider window is the whole list.
 const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
-/// Reads every list of the target at the time `now`.
+/// Reads every list of the target; `now` is the time at which that begins.
 pub async fn read(
     client: &Client,
     target: &Target,
@@ -68,9 +73,10 @@ pub async fn read(
         client,
         target,
         lookback,
-        now,
         progress,
         found: HashMap::new(),
+        counted_from: None,
+        known_until: None,
         told_of_total: memory.told_of_total,
     };
     let answered = reader.typed().await?;
@@ -88,9 +94,12 @@ pub async fn read(
         .filter(|backup| !answered.windowed.contains(&backup.backup_type))
         .collect();
     reader.add(only_untyped.iter().cloned());
-    let told_of_total = reader.told_of_total;
-    let backups = reader.found.into_values().collect();
-    Ok(Listing { backups, memory: Memory { untyped_read, only_untyped, told_of_total } })
+    Ok(Listing {
+        counted_from: reader.counted_from,
+        known_until: reader.known_until,
+        memory: Memory { untyped_read, only_untyped, told_of_total: reader.told_of_total },
+        backups: reader.found.into_values().collect(),
+    })
 }
 
 /// The types whose own list answered.
@@ -104,23 +113,45 @@ struct Reader<'a> {
     client: &'a Client,
     target: &'a Target,
     lookback: Lookback,
-    now: Timestamp,
     progress: &'a Progress,
     found: HashMap<BackupId, Backup>,
+    counted_from: Option<Timestamp>,
+    known_until: Option<Timestamp>,
     told_of_total: bool,
 }
 
-impl<'a> Reader<'a> {
+/// A time window that is laid when its first page is asked for: before that the request may have
+/// waited for the budget. All pages of a walk have the same one.
+struct Window {
+    length: SignedDuration,
+    laid: OnceLock<Timestamp>,
+}
+
+impl Window {
+    fn new(length: SignedDuration) -> Self {
+        Self { length, laid: OnceLock::new() }
+    }
+
+    /// Begin and end on the wire, given the time of a request.
+    fn around(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let laid = *self.laid.get_or_init(|| now);
+        let begin = laid.checked_sub(self.length.saturating_add(MARGIN)).ok()?;
+        Some((begin, laid.checked_add(MARGIN).ok()?))
+    }
+}
+
+impl Reader<'_> {
     /// Reads the lists that the product names. A type that the cloud does not accept for this
     /// instance has no records, if it accepts another.
     async fn typed(&mut self) -> Result<Answered, Fault> {
         let mut answered = Answered::default();
         let mut refused = None;
         for list in (self.target.product.lists)(self.target.instance_id()) {
-            let question = self.question(list.backup_type);
             let outcome = match self.lookback {
-                Lookback::Last(lookback) if list.windowed => self.window(question, lookback).await,
-                _ => self.walk(question).await,
+                Lookback::Last(lookback) if list.windowed => {
+                    self.within(list.backup_type, lookback).await
+                }
+                _ => self.walk(list.backup_type, None).await,
             };
             match outcome {
                 Ok(backups) => {
@@ -142,7 +173,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the list without a type. Nothing says that it may be asked for.
     async fn untyped(&mut self) -> Result<Vec<Backup>, Fault> {
-        match self.walk(self.question(None)).await {
+        match self.walk(None, None).await {
             Err(fault) if is_bad_request(&fault) => Ok(Vec::new()),
             outcome => outcome,
         }
@@ -150,75 +181,85 @@ impl<'a> Reader<'a> {
 
     /// Reads what began within the lookback; if that holds no completed record, further back until
     /// there is one.
-    async fn window(
+    async fn within(
         &mut self,
-        question: Question<'a>,
+        backup_type: Option<BackupType>,
         lookback: Duration,
     ) -> Result<Vec<Backup>, Fault> {
         let mut length = SignedDuration::try_from(lookback).unwrap_or(LONGEST_WINDOW);
-        let mut backups = self.walk(self.within(question, length)).await?;
-        if has_success(&backups, question.backup_type) {
+        let window = Window::new(length);
+        let mut backups = self.walk(backup_type, Some(&window)).await?;
+        if let Some(laid) = window.laid.get() {
+            self.counted_from = laid.checked_sub(length).ok();
+            self.known_until = laid.checked_add(MARGIN).ok();
+        }
+        if has_success(&backups, backup_type) {
             return Ok(backups);
         }
-        let all = self.page(question, 0, 1).await?;
+        let all = self.page(backup_type, None, 0, 1).await?;
         if all.is_empty() {
             return Ok(backups);
         }
-        while !has_success(&backups, question.backup_type) && (backups.len() as u64) < all.total {
+        while !has_success(&backups, backup_type) && (backups.len() as u64) < all.total {
             length = length.saturating_mul(2);
             if length > LONGEST_WINDOW {
-                return self.walk(question).await;
+                return self.walk(backup_type, None).await;
             }
-            backups = self.walk(self.within(question, length)).await?;
+            backups = self.walk(backup_type, Some(&Window::new(length))).await?;
         }
         Ok(backups)
     }
 
-    fn question(&self, backup_type: Option<BackupType>) -> Question<'a> {
-        let instance_id = self.target.instance.as_ref().map(|instance| &instance.id);
-        Question { instance_id, backup_type, window: None }
-    }
-
-    fn within(&self, question: Question<'a>, length: SignedDuration) -> Question<'a> {
-        let begin = self.now.saturating_sub(length.saturating_add(MARGIN));
-        let end = self.now.saturating_add(MARGIN);
-        Question { window: begin.ok().zip(end.ok()), ..question }
-    }
-
-    async fn walk(&mut self, question: Question<'a>) -> Result<Vec<Backup>, Fault> {
-        let mut list = ListOf { reader: self, question };
+    async fn walk(
+        &mut self,
+        backup_type: Option<BackupType>,
+        window: Option<&Window>,
+    ) -> Result<Vec<Backup>, Fault> {
+        let mut list = ListOf { reader: self, backup_type, window };
         let Walk { backups, foreign_total, .. } =
             page::walk(self.target.product.page_limit, &mut list).await?;
         if let Some(total) = foreign_total
             && !self.told_of_total
         {
             warn!(
-                target = %self.target,
+                project = %self.target.project,
+                product = self.target.product.name,
+                instance_id = self.target.instance_id(),
                 records = backups.len(),
                 total,
-                "the total that the cloud gives is about something else than the list; the list \
-                 was read to its end and is used"
+                "the total that the cloud gives for {} is about something else than the list; the \
+                 list was read to its end and is used",
+                self.target
             );
             self.told_of_total = true;
         }
         Ok(backups)
     }
 
-    async fn page(&self, question: Question<'a>, offset: u64, limit: u32) -> Result<Page, Fault> {
-        let Target { product, endpoint, .. } = self.target;
-        let mut query = (product.query)(&question);
-        query.push(("offset", offset.to_string()));
-        query.push(("limit", limit.to_string()));
-        let query: Vec<(&str, &str)> =
-            query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    async fn page(
+        &self,
+        backup_type: Option<BackupType>,
+        window: Option<&Window>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Page, Fault> {
+        let Target { product, endpoint, instance, .. } = self.target;
+        let instance_id = instance.as_ref().map(|instance| &instance.id);
+        let query = |now| {
+            let window = window.and_then(|window| window.around(now));
+            let mut query = (product.query)(&Question { instance_id, backup_type, window });
+            query.push(("offset", offset.to_string()));
+            query.push(("limit", limit.to_string()));
+            query
+        };
         let requests = &self.progress.requests;
         let body = self.client.get(product.api, endpoint, product.path, &query, requests).await;
         let page = body.and_then(|body| {
-            (product.decode)(&body, question.instance_id).map_err(|error| {
+            (product.decode)(&body, instance_id).map_err(|error| {
                 Fault::new(Reason::Decode, format!("the answer cannot be read: {}", Chain(&error)))
             })
         });
-        page.map_err(|fault| match question.backup_type {
+        page.map_err(|fault| match backup_type {
             Some(backup_type) => fault.during(format_args!("cannot list `{backup_type}` backups")),
             None => fault.during("cannot list backups"),
         })
@@ -235,7 +276,8 @@ impl<'a> Reader<'a> {
 /// One of the reader's lists.
 struct ListOf<'r, 'a> {
     reader: &'r Reader<'a>,
-    question: Question<'a>,
+    backup_type: Option<BackupType>,
+    window: Option<&'r Window>,
 }
 
 impl Paged for ListOf<'_, '_> {
@@ -244,7 +286,7 @@ impl Paged for ListOf<'_, '_> {
         offset: u64,
         limit: u32,
     ) -> impl Future<Output = Result<Page, Fault>> + Send {
-        self.reader.page(self.question, offset, limit)
+        self.reader.page(self.backup_type, self.window, offset, limit)
     }
 
     fn moved(&mut self) {

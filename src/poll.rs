@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -112,12 +111,13 @@ impl Polling {
         memory: Memory,
         progress: Arc<Progress>,
     ) -> Result<Success, Fault> {
-        let now = self.clock.now();
-        let Listing { backups, memory } =
-            listing::read(&client, &target, self.lookback, &memory, now, &progress).await?;
+        let lookback = self.lookback;
+        let Listing { backups, counted_from, known_until, memory } =
+            listing::read(&client, &target, lookback, &memory, self.clock.now(), &progress).await?;
         self.tell_unknown_words(&target, &backups);
-        let counted_from = counted_from(self.lookback, now);
-        Ok((Reading::new(&target, &backups, counted_from, self.clock.now()), memory))
+        let complete = self.clock.now();
+        let observed = known_until.map_or(complete, |until| until.min(complete));
+        Ok((Reading::new(&target, &backups, counted_from, observed), memory))
     }
 
     fn publish(&self, target: &Arc<Target>, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) {
@@ -168,17 +168,6 @@ impl Polling {
                     );
                 }
             }
-        }
-    }
-}
-
-/// From when on incrementals are counted.
-fn counted_from(lookback: Lookback, now: Timestamp) -> Option<Timestamp> {
-    match lookback {
-        Lookback::All => None,
-        Lookback::Last(length) => {
-            let length = SignedDuration::try_from(length).ok()?;
-            now.checked_sub(length).ok()
         }
     }
 }

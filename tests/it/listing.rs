@@ -1,8 +1,8 @@
 //! Reading the lists: what is asked, and the numbers that come of it.
 
 use clouddb_backup_exporter::sim::{
-    Clock, Cloud, DdmBackup, Estate, Fault, MissingEnd, Order, RdsBackup, RdsInstance, Service,
-    Switches, Total, Window,
+    Change, Clock, Cloud, DdmBackup, Estate, Fault, MissingEnd, Order, RdsBackup, RdsInstance,
+    Service, Switches, Total, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -316,4 +316,29 @@ async fn a_cloud_that_sends_no_total_is_decode() {
     let failures = exposition.value("clouddb_poll_failures_total", &[("reason", "decode")]);
     assert_eq!(failures, Some(1.0));
     assert!(exposition.lines("clouddb_backup").is_empty());
+}
+
+#[tokio::test]
+async fn a_window_is_laid_when_its_first_page_goes_out_and_not_when_the_poll_began() {
+    let cloud =
+        cloud_with(MYSQL, (1..=150).map(|at| completed(MYSQL, "incremental", at * 5)).collect())
+            .await;
+    // The clock moves on with every answer, as if each request had waited for the budget.
+    let clock = cloud.clock().clone();
+    cloud.fault(Fault::change(Change::apply(move |_, _| {
+        clock.advance(SignedDuration::from_mins(20));
+    })));
+    let exposition = read(&cloud, &Setup::new(&cloud).with_rds(MYSQL, "name: a")).await;
+    assert_eq!(exposition.value("clouddb_poll_success", &[]), Some(1.0));
+    let windows: Vec<_> = cloud
+        .requests()
+        .iter()
+        .filter_map(|it| it.parameter("end_time").map(str::to_owned))
+        .collect();
+    // Two lists were read before; all three pages of the window are of one time.
+    assert_eq!(windows, ["2025-03-10T12:50:00+0000"; 3]);
+    let observed = exposition
+        .value("clouddb_backup_observed_timestamp_seconds", &[("backup_type", "incremental")]);
+    let end = "2025-03-10T12:50:00Z".parse::<Timestamp>().unwrap();
+    assert_eq!(observed, Some(end.as_second() as f64), "no more is claimed than was asked for");
 }
