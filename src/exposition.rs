@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_family_without_samples_leaves_no_trace() {
         let mut text = Text::default();
-        drop(text.family(&metric::PROJECT_INFO));
+        text.family(&metric::PROJECT_INFO);
         assert_eq!(text.0, "");
     }
 

@@ -109,7 +109,7 @@ impl Cloud {
 
     /// Every request so far, in the order of arrival.
     pub fn requests(&self) -> Vec<Seen> {
-        lock(&self.shared.state).log.seen().to_vec()
+        lock(&self.shared.state).log.seen().iter().cloned().collect()
     }
 
     /// How many requests so far meet this condition.

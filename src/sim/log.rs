@@ -1,7 +1,7 @@
 //! What the cloud saw: every request, who made it, what it was told, and how many were under way at
 //! one moment. Tests count calls and sign-ins here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -52,12 +52,15 @@ impl Seen {
     }
 }
 
-/// The record of all requests since the start or the last `forget`.
+/// The most requests that are remembered: the demo may run for months.
+const MOST_SEEN: usize = 100_000;
+
+/// The record of the requests since the start or the last `forget`.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// Requests that were forgotten, so that the numbers of those under way stay valid.
     forgotten: usize,
-    seen: Vec<Seen>,
+    seen: VecDeque<Seen>,
     in_flight: BTreeMap<String, InFlight>,
 }
 
@@ -75,7 +78,11 @@ impl Log {
             count.now += 1;
             count.most = count.most.max(count.now);
         }
-        self.seen.push(seen);
+        if self.seen.len() == MOST_SEEN {
+            self.seen.pop_front();
+            self.forgotten += 1;
+        }
+        self.seen.push_back(seen);
         self.forgotten + self.seen.len() - 1
     }
 
@@ -102,7 +109,7 @@ impl Log {
         }
     }
 
-    pub(super) fn seen(&self) -> &[Seen] {
+    pub(super) fn seen(&self) -> &VecDeque<Seen> {
         &self.seen
     }
 
@@ -137,6 +144,18 @@ mod tests {
         log.begun(seen());
         assert_eq!(log.most_in_flight("p"), 2);
         assert_eq!(log.most_in_flight("q"), 0);
+    }
+
+    #[test]
+    fn old_requests_are_forgotten_when_there_are_very_many() {
+        let mut log = Log::default();
+        let first = log.begun(seen());
+        for _ in 0..MOST_SEEN {
+            log.begun(seen());
+        }
+        log.answered(first, 500);
+        assert_eq!(log.seen().len(), MOST_SEEN);
+        assert!(log.seen().iter().all(|seen| seen.status.is_none()));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use clouddb_backup_exporter::sim::{
     AccessKey, Caller, Cloud, Estate, Fault, Project, RdsInstance, Seen, Service, estate,
 };
 use jiff::SignedDuration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use crate::daemon::{Daemon, Setup, keys, password};
 use crate::exposition::Exposition;
@@ -197,4 +199,62 @@ async fn no_secret_shows_in_anything_that_is_served() {
         }
         daemon.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_query_on_the_wire_is_the_canonical_one_that_was_signed() {
+    // A cloud that only listens: what counts is the line that arrives.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cloud = cloud_with(1).await;
+    let setup = Setup { credential: keys(), ..setup_with(&cloud, 1) };
+    let daemon = Daemon::start(&setup.text(&cloud).replace(cloud.rds_url(), &url)).await;
+    let empty = r#"{"backups":[],"total_count":0}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{empty}", empty.len());
+    let mut targets = Vec::new();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    while targets.len() < 3 {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        let target = line.split(' ').nth(1).unwrap().to_owned();
+        let mut names = Vec::new();
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).await.unwrap();
+            names.extend(line.split_once(':').map(|(name, _)| name.to_ascii_lowercase()));
+        }
+        for name in ["host", "x-project-id", "x-sdk-date", "authorization"] {
+            assert_eq!(names.iter().filter(|it| *it == name).count(), 1, "{name}");
+        }
+        targets.push(target);
+        stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
+    }
+    daemon.stop().await.unwrap();
+    let prefix = format!("/v3/{}/backups?", estate::PROJECT_ID);
+    let query = targets[2].strip_prefix(&prefix).expect("no slash before the query");
+    let names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["backup_type", "begin_time", "end_time", "instance_id", "limit", "offset"],
+        "sorted by name"
+    );
+    assert!(query.contains("%3A") && query.contains("%2B0000"), "{query}");
+    assert!(!query.contains([':', '+', ' ']), "{query}");
+}
+
+#[tokio::test]
+async fn all_that_shares_a_credential_stays_within_its_budget() {
+    let cloud = cloud_with(4).await;
+    let credential = password(&cloud).replace("second: 10000", "second: 5");
+    let setup = Setup { poll: "interval: 60s", credential, ..setup_with(&cloud, 4) };
+    let daemon = Daemon::start(&setup.text(&cloud)).await;
+    assert!(all_good(&daemon.after_polls(1.0).await));
+    daemon.stop().await.unwrap();
+    let times: Vec<_> = cloud.requests().iter().map(|seen| seen.at).collect();
+    // One sign-in, and four lists of each instance.
+    assert_eq!(times.len(), 17);
+    let took = times[16].duration_since(times[0]).as_secs_f64();
+    // A burst of five, then five a second: the seventeenth is due after 2.4 s, whatever the machine.
+    assert!(took >= 2.3, "{took} s");
 }

@@ -3,7 +3,8 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, estate};
+use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsBackup, RdsInstance, estate};
+use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -307,4 +308,47 @@ async fn accepts(program: &str, arguments: &[&str], text: &str) {
     let output = child.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{program}: {}{}", stdout(&output), stderr(&output));
     assert_eq!(stderr(&output), "", "{program}");
+}
+
+/// The memory of the process that runs the daemon. `docs/performance.md` has the figures of the
+/// release profile, and how to see them.
+#[tokio::test]
+async fn twenty_instances_of_three_hundred_records_fit_into_25_mb() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let mut setup = Setup { poll: "interval: 1s", ..Setup::new(&cloud) };
+    for at in 0..20 {
+        let id = format!("{at:032x}in01");
+        setup = setup.with_rds(&id, "name: x");
+        cloud.change(|estate| {
+            let now = cloud.clock().now();
+            let backup = |hours: i64| {
+                let begin = now - SignedDuration::from_hours(hours);
+                RdsBackup::completed(&id, "auto", begin, begin + SignedDuration::from_mins(5), 2000)
+            };
+            let project = &mut estate.projects[0];
+            project.rds.push(RdsInstance::new(&id, "x"));
+            project.rds_backups.extend((1..=300).map(backup));
+        });
+    }
+    let (_folder, flag) = folder_with(&setup.text(&cloud));
+    let begin = Instant::now();
+    let running = Running::start(&[&flag]).await;
+    while running.get("/-/ready").await != "ready\n" {
+        assert!(begin.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(5)).await;
+    }
+    let ready = begin.elapsed();
+    let polls = 5.0 * 20.0;
+    let exposition = running.until(|it| it.value("clouddb_polls_total", &[]) >= Some(polls)).await;
+    assert_eq!(exposition.values("clouddb_poll_records", &[]), [300.0; 20]);
+    let resident = exposition.value("process_resident_memory_bytes", &[]).unwrap();
+    #[expect(clippy::print_stdout, reason = "the figures are shown with --nocapture")]
+    {
+        println!("ready after {ready:?}, {} kB resident after {polls} polls", resident / 1024.0);
+    }
+    // The code of the dev profile alone is 10 MB more.
+    let most = if cfg!(debug_assertions) { 40e6 } else { 25e6 };
+    assert!(resident < most, "{resident} bytes");
+    assert_eq!(running.end("-TERM").await, Some(0));
 }
