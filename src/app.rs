@@ -13,24 +13,29 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::auth::Account;
+use crate::account::{Account, Patience, Terms};
+use crate::auth::SIGN_IN_API;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Config, Project};
 use crate::http::TlsError;
 use crate::meter::Meters;
-use crate::poll::{Polling, ToldWords};
+use crate::poll::{Polling, Told};
 use crate::snapshot::Board;
 use crate::target::{self, Target};
 use crate::web::{self, ListenError, Site};
 
-/// Where the daemon listens and what it is asked for.
+/// What the daemon is started with besides its config.
 #[derive(Clone, Debug)]
-pub struct Web {
+pub struct Options {
     /// Addresses with port.
     pub listen_addresses: Vec<String>,
     /// The path of the exposition.
     pub telemetry_path: String,
+    /// The time.
+    pub clock: Clock,
+    /// How often and after which waits a request to the cloud is tried.
+    pub patience: Patience,
 }
 
 /// Why the daemon cannot start.
@@ -71,30 +76,38 @@ const READY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 impl Daemon {
     /// Binds the addresses and builds everything else; nothing is asked yet.
-    pub async fn start(config: &Config, web: &Web, clock: Clock) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
+        let Options { listen_addresses, telemetry_path, clock, patience } = options;
         let mut listeners = Vec::new();
-        for address in &web.listen_addresses {
+        for address in &listen_addresses {
             listeners.push(web::listen(address).await?);
         }
         let meters = Meters::new()?;
         meters.config_loaded(clock.now());
-        let clients = clients(config, &clock, &meters)?;
+        let terms = Terms {
+            request_timeout: config.poll.request_timeout,
+            patience,
+            clock: clock.clone(),
+            meters: meters.clone(),
+        };
+        let clients = clients(config, &terms)?;
         let targets = target::targets(config);
         for target in &targets {
-            meters.know(&target.project, target.product.name);
+            let Target { project, product, .. } = &**target;
+            meters.know(project, product.name, &[product.api, SIGN_IN_API]);
         }
         let board = Arc::new(Board::new(&targets));
         let site = Site {
             board: Arc::clone(&board),
             meters: meters.clone(),
             clock: clock.clone(),
-            telemetry_path: web.telemetry_path.clone(),
+            telemetry_path,
             started: Instant::now(),
             ready_after: config.poll.interval.min(READY_AFTER),
             ready: AtomicBool::new(false),
         };
         let lookback = config.poll.incremental_lookback;
-        let polling = Polling { board, meters, clock, lookback, told: ToldWords::default() };
+        let polling = Polling { board, meters, clock, lookback, told: Told::default() };
         let with_client = |target: Arc<Target>| {
             let client = clients.get(&*target.project)?;
             Some((target, Arc::clone(client)))
@@ -142,23 +155,14 @@ impl Daemon {
 }
 
 /// One client per project; those of one credential share its account.
-fn clients(
-    config: &Config,
-    clock: &Clock,
-    meters: &Meters,
-) -> Result<HashMap<Box<str>, Arc<Client>>, StartError> {
+fn clients(config: &Config, terms: &Terms) -> Result<HashMap<Box<str>, Arc<Client>>, StartError> {
     let mut accounts: HashMap<&str, Arc<Account>> = HashMap::new();
     let mut clients = HashMap::new();
     for Project { name, project_id, credential, .. } in &config.projects {
         let account = match accounts.entry(&credential.name) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(unknown) => {
-                let account = Account::new(
-                    Arc::clone(credential),
-                    config.poll.request_timeout,
-                    clock.clone(),
-                    meters.clone(),
-                );
+                let account = Account::new(Arc::clone(credential), terms.clone());
                 let account = account.map_err(|source| StartError::Tls {
                     credential: credential.name.clone(),
                     source,
@@ -166,6 +170,10 @@ fn clients(
                 Arc::clone(unknown.insert(Arc::new(account)))
             }
         };
+        // Weak: the account holds the meters.
+        let watched = Arc::downgrade(&account);
+        let backoff = move || watched.upgrade().map(|account| account.backoff());
+        terms.meters.backoff(name, move || backoff().unwrap_or_default());
         let client = Client::new(account, name, project_id, config.poll.concurrency);
         clients.insert(name.as_str().into(), Arc::new(client));
     }

@@ -1,131 +1,22 @@
-//! Credentials onto a request.
-//!
-//! An [`Account`] is a credential in use: every project that names it shares its request budget and
-//! its pause after a refusal. An [`Access`] is an account's way into one project: with a password
-//! a token that is fetched once and kept, with keys a signature on every request.
+//! Credentials onto a request: an account's way into one project, with a password by a token that
+//! is fetched once and kept, with keys by a signature on every request.
 
-mod pause;
 mod sign;
 mod token;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use leaky_bucket::RateLimiter;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::clock::Clock;
-use crate::config::{Credential, CredentialKind, Secret};
+use crate::account::{Account, Ask, Material, Pause, Secrets};
+use crate::config::CredentialKind;
 use crate::error::{Fault, Reason};
-use crate::http::{self, Answer, Http, Role, TlsError};
-use crate::meter::Meters;
-use pause::Pause;
+use crate::http::{self, Role};
 use token::{SignIn, Token};
-
-/// A credential in use.
-#[derive(Debug)]
-pub struct Account {
-    credential: Arc<Credential>,
-    http: Http,
-    budget: RateLimiter,
-    pause: Mutex<Pause>,
-    /// Of one request.
-    request_timeout: Duration,
-    clock: Clock,
-    meters: Meters,
-}
-
-impl Account {
-    /// Puts a credential to use; nothing is asked yet.
-    pub fn new(
-        credential: Arc<Credential>,
-        request_timeout: Duration,
-        clock: Clock,
-        meters: Meters,
-    ) -> Result<Self, TlsError> {
-        Ok(Self {
-            http: Http::new(credential.ca_file.as_deref())?,
-            budget: budget(credential.requests_per_second),
-            pause: Mutex::default(),
-            credential,
-            request_timeout,
-            clock,
-            meters,
-        })
-    }
-
-    /// Waits until the budget allows one more request. An error is a pause that lasts or began
-    /// meanwhile: of a long queue, only those under way meet a refusal.
-    pub async fn turn(&self) -> Result<(), Fault> {
-        self.check_pause()?;
-        self.budget.acquire_one().await;
-        self.check_pause()
-    }
-
-    /// Sends a request for which [`Account::turn`] was waited, and counts it under `project` and
-    /// `api`.
-    pub async fn send(
-        &self,
-        role: Role,
-        project: &str,
-        api: &str,
-        request: Request,
-    ) -> Result<Answer, Fault> {
-        let started = Instant::now();
-        let outcome = self.http.exchange(request, self.request_timeout).await;
-        let status = outcome.as_ref().ok().map(|answer| answer.status);
-        self.meters.api_request(project, api, status, started.elapsed());
-        outcome.and_then(|answer| http::check(role, answer))
-    }
-
-    /// The time by which requests are made.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn check_pause(&self) -> Result<(), Fault> {
-        let Some(remaining) = self.lock_pause().remaining(Instant::now()) else { return Ok(()) };
-        Err(Fault::new(
-            Reason::Auth,
-            format!(
-                "the credential `{}` is paused for another {} s, because the cloud refused it",
-                self.credential.name,
-                remaining.as_secs().max(1)
-            ),
-        ))
-    }
-
-    fn refused(&self) {
-        self.lock_pause().refused(Instant::now());
-    }
-
-    fn accepted(&self) {
-        self.lock_pause().accepted(Instant::now());
-    }
-
-    fn lock_pause(&self) -> std::sync::MutexGuard<'_, Pause> {
-        // The state is whole after every statement, so a panic elsewhere has not broken it.
-        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A burst of one second's worth, at least one request; then one at a time.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn budget(requests_per_second: f64) -> RateLimiter {
-    let burst = (requests_per_second as usize).max(1);
-    // Timers have milliseconds: faster budgets are refilled by several at a time.
-    let refill = (requests_per_second / 1000.0).ceil().max(1.0);
-    RateLimiter::builder()
-        .max(burst)
-        .initial(burst)
-        .refill(refill as usize)
-        .interval(Duration::from_secs_f64(refill / requests_per_second))
-        .build()
-}
 
 /// An account's way into one project.
 #[derive(Debug)]
@@ -133,27 +24,44 @@ pub struct Access {
     account: Arc<Account>,
     project: Box<str>,
     project_id: Box<str>,
-    token: tokio::sync::Mutex<TokenSlot>,
+    known: Mutex<Known>,
+    /// Held while a token is fetched: who comes meanwhile waits for that one.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    token: Option<Arc<Token>>,
+    /// The last failed fetch, which is that of all who waited for it.
+    failure: Option<(Instant, Fault)>,
+    /// After a refusal that was about this project.
+    refusal: Pause,
 }
 
 /// What a request is authorised with.
 #[derive(Clone, Debug)]
-pub struct Proof(Kind);
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Keys,
+pub enum Proof {
+    /// A signature.
+    Keys(Material),
+    /// A token.
     Token(Arc<Token>),
 }
 
-/// The token of a project, behind a lock that is held while one is fetched: who comes meanwhile
-/// waits for that one.
-#[derive(Debug, Default)]
-struct TokenSlot {
-    token: Option<Arc<Token>>,
-    /// The last failed fetch, which is that of all who waited for it.
-    failure: Option<(Instant, Fault)>,
+impl Proof {
+    /// A fault without the token that the cloud may have echoed; keys are masked by the account.
+    pub fn mask(&self, fault: Fault) -> Fault {
+        match self {
+            Self::Keys(_) => fault,
+            Self::Token(token) => fault.without(token.value.expose_secret()),
+        }
+    }
 }
+
+/// The label `api` of sign-ins.
+pub const SIGN_IN_API: &str = "iam_token";
+
+/// After a failed renewal the old token is used for so long before the next one.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
 impl Access {
     /// The way into the project of that name (the label) and id.
@@ -162,55 +70,63 @@ impl Access {
             account,
             project: project.into(),
             project_id: project_id.into(),
-            token: tokio::sync::Mutex::default(),
+            known: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }
     }
 
     /// The account behind it.
-    pub fn account(&self) -> &Account {
+    pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// What to authorise the next request with: a token in force, or the keys.
+    /// What to authorise the next request with: the keys, or a token in force.
     pub async fn proof(&self) -> Result<Proof, Fault> {
-        self.account.check_pause()?;
-        let CredentialKind::Password { auth_url, username, user_domain_name, password } =
-            &self.account.credential.kind
-        else {
-            return Ok(Proof(Kind::Keys));
-        };
-        let asked = Instant::now();
-        let mut slot = self.token.lock().await;
-        let now = Instant::now();
-        if let Some(token) = slot.token.as_ref().filter(|token| now < token.renew_at) {
-            return Ok(Proof(Kind::Token(Arc::clone(token))));
+        let material = self.account.material()?;
+        if matches!(material.secrets(), Secrets::Keys { .. }) {
+            return Ok(Proof::Keys(material));
         }
-        let failed_meanwhile = slot.failure.as_ref().filter(|(at, _)| *at >= asked);
-        let fetched = if let Some((_, fault)) = failed_meanwhile {
-            Err(fault.clone())
-        } else {
-            let sign_in = SignIn {
-                auth_url: auth_url.url(),
-                username,
-                user_domain_name,
-                password: password.value(),
-                project_id: &self.project_id,
-            };
-            self.fetch(&sign_in).await
+        let asked = Instant::now();
+        let (usable, due) = self.known().usable(asked);
+        let _fetching = match usable {
+            Some(token) if !due => return Ok(Proof::Token(token)),
+            // One renews; the others need not wait while the old one is good.
+            Some(token) => match self.fetching.try_lock() {
+                Ok(fetching) => fetching,
+                Err(_) => return Ok(Proof::Token(token)),
+            },
+            None => self.fetching.lock().await,
         };
+        {
+            let known = self.known();
+            if let (Some(token), false) = known.usable(Instant::now()) {
+                return Ok(Proof::Token(token));
+            }
+            if let Some((_, fault)) = known.failure.as_ref().filter(|(at, _)| *at >= asked) {
+                return Err(fault.clone());
+            }
+            if let Some(remaining) = known.refusal.remaining(asked) {
+                return known.or_old(self.paused(remaining));
+            }
+        }
+        let fetched = self.fetch().await;
+        let mut known = self.known();
         match fetched {
             Ok(token) => {
                 let token = Arc::new(token);
-                *slot = TokenSlot { token: Some(Arc::clone(&token)), failure: None };
-                Ok(Proof(Kind::Token(token)))
+                self.account.meters().auth_token(&self.project, token.expires_at);
+                known.token = Some(Arc::clone(&token));
+                known.failure = None;
+                known.refusal.accepted(Instant::now());
+                Ok(Proof::Token(token))
             }
             Err(fault) => {
-                if failed_meanwhile.is_none() {
-                    slot.failure = Some((Instant::now(), fault.clone()));
+                let now = Instant::now();
+                known.failure = Some((now, fault.clone()));
+                if fault.reason == Reason::Auth && self.account.material().is_ok() {
+                    known.refusal.refused(now);
                 }
-                // An old token is good until its end, whatever became of its renewal.
-                let old = slot.token.as_ref().filter(|token| Instant::now() < token.dead_at);
-                old.map(|token| Proof(Kind::Token(Arc::clone(token)))).ok_or(fault)
+                known.or_old(fault)
             }
         }
     }
@@ -224,30 +140,18 @@ impl Access {
         query: &[(&str, &str)],
     ) -> Result<Request, Fault> {
         let mut request = http::get(endpoint, path, &sign::canonical_query(query));
-        let headers = match (&proof.0, &self.account.credential.kind) {
-            (Kind::Token(token), _) => {
+        let headers = match proof {
+            Proof::Token(token) => {
                 vec![(HeaderName::from_static("x-auth-token"), token.value.clone())]
             }
-            (Kind::Keys, CredentialKind::Keys { access_key, secret_key, security_token }) => self
-                .signature(
-                    &http::host(endpoint),
-                    path,
-                    query,
-                    access_key.value(),
-                    secret_key.value(),
-                    security_token.as_ref().map(Secret::value),
-                ),
-            (Kind::Keys, CredentialKind::Password { .. }) => Vec::new(),
+            Proof::Keys(material) => self.signature(material, &http::host(endpoint), path, query),
         };
         for (name, value) in headers {
             let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| {
-                Fault::new(
-                    Reason::Auth,
-                    format!(
-                        "the credential `{}` has a character that no header may have",
-                        self.account.credential.name
-                    ),
-                )
+                let name = &self.account.credential().name;
+                let message =
+                    format!("a secret of `{name}` has a character that no header may have");
+                Fault::new(Reason::Auth, message)
             })?;
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
@@ -255,58 +159,84 @@ impl Access {
         Ok(request)
     }
 
-    /// The cloud accepted a request.
-    pub fn accepted(&self) {
-        self.account.accepted();
+    /// A request with this proof was refused, the first time or `again`. Gives the next one to try,
+    /// if there is any: a token may have died early, and is then dropped, once for all who used it;
+    /// keys may have been changed.
+    pub async fn after_refusal(&self, proof: &Proof, again: bool) -> Option<Proof> {
+        match proof {
+            Proof::Keys(refused) => {
+                let next = self.account.material().ok()?;
+                (next != *refused).then_some(Proof::Keys(next))
+            }
+            Proof::Token(_) if again => {
+                self.account.token_refused();
+                None
+            }
+            Proof::Token(refused) => {
+                {
+                    let mut known = self.known();
+                    if known.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
+                        known.token = None;
+                    }
+                }
+                self.proof().await.ok()
+            }
+        }
     }
 
-    /// The cloud refused a request with `proof`, the first time or `again`. True if it is worth
-    /// another try: the token may have died early, and is then dropped, once for all who used it.
-    pub async fn refused(&self, proof: &Proof, again: bool) -> bool {
-        self.account.meters.auth_failure(&self.project);
-        if let Kind::Token(refused) = &proof.0
-            && !again
-        {
-            let mut slot = self.token.lock().await;
-            if slot.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
-                slot.token = None;
+    async fn fetch(&self) -> Result<Token, Fault> {
+        loop {
+            let material = self.account.material()?;
+            let name = &self.account.credential().name;
+            let fault = match self.sign_in(&material).await {
+                Ok(token) => return Ok(token),
+                Err(fault) => fault.during(format_args!("cannot sign in as `{name}`")),
+            };
+            // A password that was changed a moment ago may not be known yet: then the one before it
+            // is tried. Each is refused at most once, so this ends.
+            match self.account.material() {
+                Ok(next) if fault.reason == Reason::Auth && next != material => {}
+                _ => return Err(fault),
             }
-            return true;
         }
-        self.account.refused();
-        false
     }
 
-    async fn fetch(&self, sign_in: &SignIn<'_>) -> Result<Token, Fault> {
-        let account = &self.account;
-        account.turn().await?;
-        let request = sign_in.request()?;
-        let answer = account.send(Role::SignIn, &self.project, "iam_token", request).await;
-        let token = answer
-            .and_then(|answer| Token::read(&answer, account.now(), Instant::now()))
-            .map_err(|fault| {
-                fault.during(format_args!("cannot sign in as `{}`", account.credential.name))
-            });
-        match &token {
-            Ok(token) => account.meters.auth_token(&self.project, token.expires_at),
-            Err(fault) if fault.reason == Reason::Auth => {
-                account.meters.auth_failure(&self.project);
-                account.refused();
-            }
-            Err(_) => {}
-        }
-        token
+    async fn sign_in(&self, material: &Material) -> Result<Token, Fault> {
+        let (
+            CredentialKind::Password { auth_url, username, user_domain_name, .. },
+            Secrets::Password(password),
+        ) = (&self.account.credential().kind, material.secrets())
+        else {
+            return Err(Fault::new(Reason::Internal, "keys do not sign in"));
+        };
+        let sign_in = SignIn {
+            auth_url: auth_url.url(),
+            username,
+            user_domain_name,
+            password,
+            project_id: &self.project_id,
+        };
+        let ask = Ask {
+            role: Role::SignIn,
+            project: &self.project,
+            api: SIGN_IN_API,
+            material: Some(material),
+            in_flight: None,
+        };
+        let answer = self.account.ask(&ask, || sign_in.request(), || {}).await?;
+        Token::read(&answer, self.account.now(), Instant::now())
     }
 
     fn signature(
         &self,
+        material: &Material,
         host: &str,
         path: &str,
         query: &[(&str, &str)],
-        access_key: &SecretString,
-        secret_key: &SecretString,
-        security_token: Option<&SecretString>,
     ) -> Vec<(HeaderName, SecretString)> {
+        let Secrets::Keys { access_key, secret_key, security_token } = material.secrets() else {
+            return Vec::new();
+        };
         let date = sign::date(self.account.now());
         let mut headers =
             vec![("host", host), ("x-project-id", &*self.project_id), ("x-sdk-date", &date)];
@@ -328,28 +258,36 @@ impl Access {
         sent.push((AUTHORIZATION, SecretString::from(authorization)));
         sent
     }
+
+    fn paused(&self, remaining: Duration) -> Fault {
+        Fault::new(
+            Reason::Auth,
+            format!(
+                "the credential `{}` is paused for this project for another {} s, because the cloud \
+                 refused it (has the user a role in the project, and is its id right?)",
+                self.account.credential().name,
+                remaining.as_secs().max(1)
+            ),
+        )
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // The state is whole after every statement, so a panic elsewhere has not broken it.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Known {
+    /// The token if it is not dead, and whether it is time to fetch the next.
+    fn usable(&self, now: Instant) -> (Option<Arc<Token>>, bool) {
+        let token = self.token.as_ref().filter(|token| now < token.dead_at);
+        let renewed_lately = self.failure.as_ref().is_some_and(|(at, _)| now < *at + RENEW_AGAIN);
+        let due = token.is_some_and(|token| now >= token.renew_at) && !renewed_lately;
+        (token.cloned(), due)
+    }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_budget_has_a_burst_of_one_second_and_then_keeps_its_rate() {
-        for (rate, burst) in [(0.2, 1), (0.5, 1), (1.0, 1), (2.5, 2), (20.0, 20), (4000.0, 4000)] {
-            let budget = budget(rate);
-            let begin = Instant::now();
-            for _ in 0..burst {
-                budget.acquire_one().await;
-            }
-            assert!(begin.elapsed() < Duration::from_millis(2), "{rate}: the burst waits");
-            let more = if rate < 1.0 { 3 } else { 3 * burst };
-            for _ in 0..more {
-                budget.acquire_one().await;
-            }
-            let expected = f64::from(more) / rate;
-            let took = begin.elapsed().as_secs_f64();
-            assert!((took - expected).abs() < 0.01 * expected + 0.01, "{rate}: {took} s");
-        }
+    /// The old token, which is good until its end whatever became of its renewal; else the fault.
+    fn or_old(&self, fault: Fault) -> Result<Proof, Fault> {
+        self.usable(Instant::now()).0.map(Proof::Token).ok_or(fault)
     }
 }

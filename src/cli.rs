@@ -84,8 +84,9 @@ pub enum LogFormat {
 fn telemetry_path(path: &str) -> Result<String, String> {
     match path {
         "/" | "/-/healthy" | "/-/ready" => Err(format!("`{path}` answers something else")),
-        _ if path.starts_with('/') => Ok(path.to_owned()),
-        _ => Err("a path starts with `/`".to_owned()),
+        _ if !path.starts_with('/') => Err("a path starts with `/`".to_owned()),
+        _ if path.contains(['?', '#', ' ']) => Err("a path has no query".to_owned()),
+        _ => Ok(path.to_owned()),
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_path_of_the_metrics_is_a_path_of_its_own() {
-        for path in ["metrics", "/", "/-/ready", ""] {
+        for path in ["metrics", "/", "/-/ready", "", "/metrics?x=1"] {
             let flag = format!("--web.telemetry-path={path}");
             assert!(Arguments::try_parse_from(["x", &flag]).is_err(), "{path}");
         }

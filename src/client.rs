@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use crate::auth::{Access, Account};
+use crate::account::{Account, Ask};
+use crate::auth::{Access, Proof};
 use crate::error::{Fault, Reason};
 use crate::http::Role;
 
@@ -61,33 +62,42 @@ impl Client {
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
         let path = format!("/v3/{}/{path}", self.project_id);
+        let account = self.access.account();
+        let mut proof = self.access.proof().await?;
         let mut again = false;
         loop {
-            let proof = self.access.proof().await?;
-            let account = self.access.account();
-            // First the budget, then a slot: who waits for the budget holds no slot.
-            account.turn().await?;
-            let closed = |_| Fault::new(Reason::Internal, "the client is closed");
-            let slot = self.in_flight.acquire().await.map_err(closed)?;
-            let query = query(account.now());
-            let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let request = self.access.request(&proof, endpoint, &path, &query)?;
-            count.0.fetch_add(1, Ordering::Relaxed);
-            let answer = account.send(Role::Service, &self.project, api, request).await;
-            drop(slot);
-            match answer {
-                Ok(answer) => {
-                    self.access.accepted();
-                    return Ok(answer.body);
-                }
-                Err(fault) if fault.reason == Reason::Auth => {
-                    if !self.access.refused(&proof, again).await {
-                        return Err(fault);
-                    }
-                    again = true;
-                }
-                Err(fault) => return Err(fault),
+            let make = || {
+                let query = query(account.now());
+                let query: Vec<_> =
+                    query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                self.access.request(&proof, endpoint, &path, &query)
+            };
+            let material = match &proof {
+                Proof::Keys(material) => Some(material),
+                Proof::Token(_) => None,
+            };
+            let ask = Ask {
+                role: Role::Service,
+                project: &self.project,
+                api,
+                material,
+                in_flight: Some(&self.in_flight),
+            };
+            let tried = || {
+                count.0.fetch_add(1, Ordering::Relaxed);
+            };
+            let fault = match account.ask(&ask, make, tried).await {
+                Ok(answer) => return Ok(answer.body),
+                Err(fault) => fault,
+            };
+            if fault.reason != Reason::Auth {
+                return Err(proof.mask(fault));
             }
+            match self.access.after_refusal(&proof, again).await {
+                Some(next) => proof = next,
+                None => return Err(proof.mask(fault)),
+            }
+            again = true;
         }
     }
 }

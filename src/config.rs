@@ -31,7 +31,7 @@ use crate::error::Chain;
 use crate::product::Product;
 use report::Report;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, is_loopback};
 pub use problem::{Position, Problem, Problems, Severity};
 pub use schema::schema;
 pub use secret::{Secret, SecretError, Source, fetch};
@@ -148,7 +148,7 @@ pub struct ProductConfig {
 pub struct Instance {
     /// The id at the cloud: letters, digits, `_` and `-`.
     pub id: InstanceId,
-    /// The value of the label `instance_name`. Default: what the cloud calls it, else the id.
+    /// The value of the label `instance_name`. Default: the id.
     pub name: Option<String>,
     /// Freshness objective per type, those of the product included.
     pub max_age: BTreeMap<BackupType, Duration>,

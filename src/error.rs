@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Why a poll failed: the closed set behind the label `reason`, the log field and the status page.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -90,20 +91,45 @@ pub struct Fault {
     pub message: String,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
+    /// How long the cloud asks to wait.
+    pub retry_after: Option<Duration>,
 }
 
 impl Fault {
     /// A fault that no answer of the cloud stands behind.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), status: None }
+        Self { reason, message: one_line(&message.into()), status: None, retry_after: None }
     }
 
     /// The same fault, with what was being done when it happened in front.
     #[must_use]
     pub fn during(mut self, act: impl fmt::Display) -> Self {
-        self.message = format!("{act}: {}", self.message);
+        self.message = one_line(&format!("{act}: {}", self.message));
         self
     }
+
+    /// The same fault without a secret that the cloud may have echoed.
+    #[must_use]
+    pub fn without(mut self, secret: &str) -> Self {
+        // Shorter ones are words: masking them tells what they are.
+        if secret.len() >= 4 {
+            self.message = self.message.replace(secret, "***");
+        }
+        self
+    }
+}
+
+/// The most characters of a message: much of it is foreign text.
+const MOST_CHARACTERS: usize = 500;
+
+/// Text for one line of the log: without control characters, and not too long.
+pub fn one_line(text: &str) -> String {
+    let mut line: String =
+        text.trim().chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect();
+    if text.chars().nth(MOST_CHARACTERS).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 impl fmt::Display for Fault {
@@ -145,6 +171,20 @@ mod tests {
     fn a_chain_tells_every_level_once() {
         let error = Outer(io::Error::other("no such file"));
         assert_eq!(Chain(&error).to_string(), "cannot read `config.yaml`: no such file");
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_not_longer_than_it_helps() {
+        let fault = Fault::new(Reason::Decode, format!("a\nb\u{7}{}", "x".repeat(1 << 20)));
+        assert!(fault.message.starts_with("abx") && fault.message.len() < 600);
+        let fault = fault.during("y".repeat(1 << 20));
+        assert!(fault.message.len() < 600);
+    }
+
+    #[test]
+    fn a_secret_that_was_echoed_is_masked() {
+        let fault = Fault::new(Reason::Auth, "the key `SESAME` is unknown").without("SESAME");
+        assert_eq!(fault.message, "the key `***` is unknown");
     }
 
     #[test]

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Method, Request, Url, redirect};
 
+use crate::config;
 use crate::error::{Chain, Fault, Reason};
 
 pub use fault::{Role, check};
@@ -27,6 +30,23 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, unpacked.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The time of day at the cloud when it answered.
+    pub fn date(&self) -> Option<Timestamp> {
+        http_date(self.header("date")?)
+    }
+}
+
+/// A date as HTTP writes it.
+fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::parse(text).ok().map(|date| date.timestamp())
 }
 
 /// Why no client can be made.
@@ -49,6 +69,9 @@ pub enum TlsError {
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client,
+    /// For hosts on loopback: never through the proxy of the environment, which would see what is
+    /// not even encrypted.
+    loopback: Client,
 }
 
 impl Http {
@@ -56,19 +79,25 @@ impl Http {
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         // The one place that chooses cryptography; an error says that it is chosen already.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let mut builder = Client::builder()
-            .user_agent(concat!("clouddb-backup-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            // Below the idle limit of the gateways, so that a kept connection is not just closing.
-            .pool_idle_timeout(Duration::from_secs(30));
-        if let Some(path) = ca_file {
-            let pem =
-                fs::read(path).map_err(|source| TlsError::Ca { path: path.to_owned(), source })?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(TlsError::Start)?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        Ok(Self { client: builder.build().map_err(TlsError::Start)? })
+        let client = |proxy: bool| -> Result<Client, TlsError> {
+            let mut builder = Client::builder()
+                .user_agent(concat!("clouddb-backup-exporter/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                // Below the idle limit of the gateways, so that a kept connection is not just closing.
+                .pool_idle_timeout(Duration::from_secs(30));
+            if let Some(path) = ca_file {
+                let pem = fs::read(path)
+                    .map_err(|source| TlsError::Ca { path: path.to_owned(), source })?;
+                let certificates = Certificate::from_pem_bundle(&pem).map_err(TlsError::Start)?;
+                builder = builder.tls_certs_merge(certificates);
+            }
+            if !proxy {
+                builder = builder.no_proxy();
+            }
+            builder.build().map_err(TlsError::Start)
+        };
+        Ok(Self { client: client(true)?, loopback: client(false)? })
     }
 
     /// Sends one request and reads its answer, both within `timeout`.
@@ -76,9 +105,11 @@ impl Http {
     /// Redirects are not followed, and no status is an error here: see [`check`].
     pub async fn exchange(&self, mut request: Request, timeout: Duration) -> Result<Answer, Fault> {
         let host = host(request.url());
+        let loopback = config::is_loopback(request.url());
         *request.timeout_mut() = Some(timeout);
         let outcome = async {
-            let response = self.client.execute(request).await?;
+            let client = if loopback { &self.loopback } else { &self.client };
+            let response = client.execute(request).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let body = read(response).await?;
             Ok(Answer { status, headers, body })

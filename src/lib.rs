@@ -6,7 +6,7 @@
 //! the list below (a test holds it to that):
 //!
 //! ```text
-//! config ─→ target ─→ auth, client ─→ page, listing ─→ Backup ─→ Summary ─→ Snapshot ─→ exposition ─→ web
+//! config ─→ target ─→ account, auth, client ─→ page, listing ─→ Backup ─→ Summary ─→ Snapshot ─→ exposition ─→ web
 //! ```
 //!
 //! The words come first: what the cloud's services are (`product`), what a backup is (`backup`),
@@ -25,6 +25,7 @@ pub mod meter;
 pub mod config;
 pub mod target;
 pub mod http;
+pub mod account;
 pub mod auth;
 pub mod client;
 pub mod page;

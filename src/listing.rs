@@ -3,18 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::warn;
 
 use crate::backup::{Backup, BackupId, BackupType, Status};
 use crate::client::{Client, RequestCount};
 use crate::config::Lookback;
 use crate::error::{Chain, Fault, Reason};
-use crate::page::{self, Paged, Walk};
-use crate::product::{Page, Question};
+use crate::page::{self, Look, Paged, Walk};
+use crate::product::{List, Page, Question};
 use crate::target::Target;
 
 /// What one poll leaves to the next one of its target.
@@ -22,10 +21,8 @@ use crate::target::Target;
 pub struct Memory {
     /// When the list without a type was read.
     untyped_read: Option<Timestamp>,
-    /// What only that list brought.
+    /// What only that list brought, of types that have no list of their own.
     only_untyped: Vec<Backup>,
-    /// Whether it was said that a total is about something else.
-    told_of_total: bool,
 }
 
 /// How far a poll has come; counted also when it fails.
@@ -33,10 +30,14 @@ pub struct Memory {
 pub struct Progress {
     /// Requests made.
     pub requests: RequestCount,
-    /// Distinct records read.
+    /// Distinct records of the lists that were read to their end.
     pub records: AtomicU64,
-    /// Walks under which the list moved.
+    /// Lists that moved while they were read.
     pub moved: AtomicU64,
+    /// A list whose total is about something else.
+    pub has_foreign_total: AtomicBool,
+    /// A list without a type that was too long to be read to its end.
+    pub is_untyped_cut: AtomicBool,
 }
 
 /// The records of a target, each once, and what the next poll should know.
@@ -57,6 +58,9 @@ const UNTYPED_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// On both ends of a window on the wire: nothing says which of the two times of a record the cloud
 /// filters, and an increment lies five minutes between them.
 const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+/// Where the list without a type holds the incrementals, it may have thousands of pages. Types that
+/// nobody documented are looked for in so many of them.
+const MOST_UNTYPED_PAGES: u64 = 100;
 /// No backup is kept for longer than this, so a wider window is the whole list.
 const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
@@ -75,37 +79,46 @@ pub async fn read(
         lookback,
         progress,
         found: HashMap::new(),
-        counted_from: None,
+        answers: AtomicU64::new(0),
+        counted_from: begin_of(lookback, now),
         known_until: None,
-        told_of_total: memory.told_of_total,
     };
     let answered = reader.typed().await?;
     let due = memory.untyped_read.is_none_or(|read| now.duration_since(read) >= UNTYPED_EVERY);
-    let (untyped_read, candidates) = if target.product.untyped && due {
-        (Some(now), reader.untyped().await?)
+    let mut untyped_read = memory.untyped_read;
+    let only_untyped = if target.product.untyped && due {
+        untyped_read = Some(now);
+        let news = reader.untyped(&answered).await?;
+        reader.add(news.iter().cloned());
+        news
     } else {
-        (memory.untyped_read, memory.only_untyped.clone())
+        let news = memory.only_untyped.iter().filter(|backup| reader.is_news(&answered, backup));
+        news.cloned().collect()
     };
-    // The list of a windowed type is all there is to know of that type: what another list brings of
-    // it lies outside the window.
-    let only_untyped: Vec<Backup> = candidates
-        .into_iter()
-        .filter(|backup| !reader.found.contains_key(&backup.id))
-        .filter(|backup| !answered.windowed.contains(&backup.backup_type))
-        .collect();
-    reader.add(only_untyped.iter().cloned());
+    // Of a type with a list of its own that list says from now on what there is: a record that came
+    // between the two lists may be gone by then.
+    let kept = only_untyped.iter().filter(|backup| !answered.types.contains(&backup.backup_type));
+    let memory = Memory { untyped_read, only_untyped: kept.cloned().collect() };
+    reader.found.extend(only_untyped.into_iter().map(|backup| (backup.id.clone(), backup)));
     Ok(Listing {
         counted_from: reader.counted_from,
         known_until: reader.known_until,
-        memory: Memory { untyped_read, only_untyped, told_of_total: reader.told_of_total },
+        memory,
         backups: reader.found.into_values().collect(),
     })
+}
+
+/// From when on incrementals are counted at a time; none counts all.
+fn begin_of(lookback: Lookback, now: Timestamp) -> Option<Timestamp> {
+    let Lookback::Last(length) = lookback else { return None };
+    now.checked_sub(SignedDuration::try_from(length).ok()?).ok()
 }
 
 /// The types whose own list answered.
 #[derive(Default)]
 struct Answered {
-    any: bool,
+    types: Vec<BackupType>,
+    /// Those of them that were read by a window.
     windowed: Vec<BackupType>,
 }
 
@@ -115,9 +128,10 @@ struct Reader<'a> {
     lookback: Lookback,
     progress: &'a Progress,
     found: HashMap<BackupId, Backup>,
+    /// Pages that the cloud gave.
+    answers: AtomicU64,
     counted_from: Option<Timestamp>,
     known_until: Option<Timestamp>,
-    told_of_total: bool,
 }
 
 /// A time window that is laid when its first page is asked for: before that the request may have
@@ -147,6 +161,7 @@ impl Reader<'_> {
         let mut answered = Answered::default();
         let mut refused = None;
         for list in (self.target.product.lists)(self.target.instance_id()) {
+            let answers = self.answers.load(Ordering::Relaxed);
             let outcome = match self.lookback {
                 Lookback::Last(lookback) if list.windowed => {
                     self.within(list.backup_type, lookback).await
@@ -155,28 +170,82 @@ impl Reader<'_> {
             };
             match outcome {
                 Ok(backups) => {
-                    answered.any = true;
+                    answered.types.extend(list.backup_type);
                     if list.windowed {
                         answered.windowed.extend(list.backup_type);
                     }
                     self.add(backups);
                 }
-                Err(fault) if is_bad_request(&fault) => refused = Some(fault),
+                Err(fault) if is_bad_request(&fault) && self.refuses(list, answers).await? => {
+                    refused = Some(fault);
+                }
                 Err(fault) => return Err(fault),
             }
         }
         match refused {
-            Some(fault) if !answered.any => Err(fault),
+            Some(fault) if answered.types.is_empty() => Err(fault),
             _ => Ok(answered),
         }
     }
 
-    /// Reads the list without a type. Nothing says that it may be asked for.
-    async fn untyped(&mut self) -> Result<Vec<Backup>, Fault> {
-        match self.walk(None, None).await {
-            Err(fault) if is_bad_request(&fault) => Ok(Vec::new()),
-            outcome => outcome,
+    /// Whether the cloud refuses the type, after a 400. It does not if it gave a page of it before,
+    /// and not if only the window was wrong.
+    async fn refuses(&self, list: &List, answers_before: u64) -> Result<bool, Fault> {
+        if self.answers.load(Ordering::Relaxed) > answers_before {
+            return Ok(false);
         }
+        if !list.windowed {
+            return Ok(true);
+        }
+        match self.page(list.backup_type, None, 0, 1).await {
+            Ok(_) => Ok(false),
+            Err(fault) if is_bad_request(&fault) => Ok(true),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// What the list without a type brings besides. Nothing says that it may be asked for, nor that
+    /// it leaves out the incrementals, which are many and come while it is read: so it is gone
+    /// through once, and only if it has news must it prove that they are all.
+    async fn untyped(&mut self, answered: &Answered) -> Result<Vec<Backup>, Fault> {
+        let answers = self.answers.load(Ordering::Relaxed);
+        let (first, trouble) = match self.look(answered).await {
+            Ok(look) => look,
+            Err(fault) if is_bad_request(&fault) => {
+                let refused = self.answers.load(Ordering::Relaxed) == answers;
+                return if refused { Ok(Vec::new()) } else { Err(fault) };
+            }
+            Err(fault) => return Err(fault),
+        };
+        let Some(trouble) = trouble.filter(|_| !first.is_empty()) else { return Ok(first) };
+        let (second, again) = self.look(answered).await?;
+        let Some(again) = again.filter(|_| first != second) else { return Ok(second) };
+        self.progress.moved.fetch_add(1, Ordering::Relaxed);
+        Err(Fault::new(
+            Reason::Pagination,
+            format!("the list without a type moved while it was read: {trouble}; then {again}"),
+        ))
+    }
+
+    /// The news of the list without a type by id, and why they may not be all.
+    async fn look(&self, answered: &Answered) -> Result<(Vec<Backup>, Option<String>), Fault> {
+        let mut list = ListOf { reader: self, backup_type: None, window: None };
+        let limit = self.target.product.page_limit;
+        let Look { backups, trouble, cut } =
+            page::look(limit, MOST_UNTYPED_PAGES, &mut list).await?;
+        if cut {
+            self.progress.is_untyped_cut.store(true, Ordering::Relaxed);
+        }
+        let mut news: Vec<Backup> =
+            backups.into_iter().filter(|backup| self.is_news(answered, backup)).collect();
+        news.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok((news, trouble))
+    }
+
+    /// Whether no other list brought the record. The list of a windowed type is all there is to know
+    /// of that type: what another list brings of it lies outside the window.
+    fn is_news(&self, answered: &Answered, backup: &Backup) -> bool {
+        !self.found.contains_key(&backup.id) && !answered.windowed.contains(&backup.backup_type)
     }
 
     /// Reads what began within the lookback; if that holds no completed record, further back until
@@ -190,7 +259,7 @@ impl Reader<'_> {
         let window = Window::new(length);
         let mut backups = self.walk(backup_type, Some(&window)).await?;
         if let Some(laid) = window.laid.get() {
-            self.counted_from = laid.checked_sub(length).ok();
+            self.counted_from = begin_of(self.lookback, *laid);
             self.known_until = laid.checked_add(MARGIN).ok();
         }
         if has_success(&backups, backup_type) {
@@ -211,27 +280,15 @@ impl Reader<'_> {
     }
 
     async fn walk(
-        &mut self,
+        &self,
         backup_type: Option<BackupType>,
         window: Option<&Window>,
     ) -> Result<Vec<Backup>, Fault> {
         let mut list = ListOf { reader: self, backup_type, window };
         let Walk { backups, foreign_total, .. } =
             page::walk(self.target.product.page_limit, &mut list).await?;
-        if let Some(total) = foreign_total
-            && !self.told_of_total
-        {
-            warn!(
-                project = %self.target.project,
-                product = self.target.product.name,
-                instance_id = self.target.instance_id(),
-                records = backups.len(),
-                total,
-                "the total that the cloud gives for {} is about something else than the list; the \
-                 list was read to its end and is used",
-                self.target
-            );
-            self.told_of_total = true;
+        if foreign_total.is_some() {
+            self.progress.has_foreign_total.store(true, Ordering::Relaxed);
         }
         Ok(backups)
     }
@@ -255,6 +312,7 @@ impl Reader<'_> {
         let requests = &self.progress.requests;
         let body = self.client.get(product.api, endpoint, product.path, &query, requests).await;
         let page = body.and_then(|body| {
+            self.answers.fetch_add(1, Ordering::Relaxed);
             (product.decode)(&body, instance_id).map_err(|error| {
                 Fault::new(Reason::Decode, format!("the answer cannot be read: {}", Chain(&error)))
             })
@@ -265,6 +323,7 @@ impl Reader<'_> {
         })
     }
 
+    /// Takes what a list of this poll brought.
     fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
         for backup in backups {
             self.found.insert(backup.id.clone(), backup);

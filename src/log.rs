@@ -17,7 +17,8 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
         LogLevel::Error => "error",
     };
     // Libraries speak of their insides; only their warnings are for the operator.
-    let filter = EnvFilter::new(format!("warn,clouddb_backup_exporter={level}"));
+    let libraries = if level == "error" { "error" } else { "warn" };
+    let filter = EnvFilter::new(format!("{libraries},clouddb_backup_exporter={level}"));
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Json => registry

@@ -1,10 +1,13 @@
 //! The exporter's own counters: what the program moves while it works. Numbers about backups are
 //! not here; they are rendered from the snapshot.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use prometheus::core::Collector;
+use jiff::{SignedDuration, Timestamp};
+use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, proto,
@@ -25,6 +28,10 @@ pub struct Meters {
     poll_inconsistent: IntCounterVec,
     api_requests: IntCounterVec,
     api_request_duration: HistogramVec,
+    api_throttled: IntCounterVec,
+    api_retries: IntCounterVec,
+    api_clock_skew: GaugeVec,
+    backoff: Backoff,
     auth_token_expiry: GaugeVec,
     auth_failures: IntCounterVec,
     config_reload_successful: Gauge,
@@ -50,6 +57,10 @@ impl Meters {
                 &registry,
                 HistogramVec::new(duration_opts, duration.labels)?,
             )?,
+            api_throttled: counters(&registry, &metric::API_THROTTLED)?,
+            api_retries: counters(&registry, &metric::API_RETRIES)?,
+            api_clock_skew: gauges(&registry, &metric::API_CLOCK_SKEW)?,
+            backoff: register(&registry, Backoff::new()?)?,
             auth_token_expiry: gauges(&registry, &metric::AUTH_TOKEN_EXPIRY)?,
             auth_failures: counters(&registry, &metric::AUTH_FAILURES)?,
             config_reload_successful: register(
@@ -67,7 +78,11 @@ impl Meters {
     }
 
     /// Makes the counters of a target exist at 0, so that `increase()` sees their first event.
-    pub fn know(&self, project: &str, product: &str) {
+    pub fn know(&self, project: &str, product: &str, apis: &[&str]) {
+        for api in apis {
+            self.api_throttled.with_label_values(&[project, api]);
+            self.api_retries.with_label_values(&[project, api]);
+        }
         self.polls.with_label_values(&[project, product]);
         self.poll_skipped.with_label_values(&[project, product]);
         self.poll_inconsistent.with_label_values(&[project, product]);
@@ -102,6 +117,26 @@ impl Meters {
         self.api_request_duration.with_label_values(&[api]).observe(took.as_secs_f64());
     }
 
+    /// The cloud said that there were too many requests.
+    pub fn api_throttled(&self, project: &str, api: &str) {
+        self.api_throttled.with_label_values(&[project, api]).inc();
+    }
+
+    /// A request is tried again.
+    pub fn api_retry(&self, project: &str, api: &str) {
+        self.api_retries.with_label_values(&[project, api]).inc();
+    }
+
+    /// How far the clock of the cloud is ahead of ours.
+    pub fn clock_skew(&self, project: &str, skew: SignedDuration) {
+        self.api_clock_skew.with_label_values(&[project]).set(skew.as_secs_f64());
+    }
+
+    /// At every scrape, `remaining` tells how long the requests of the project still wait.
+    pub fn backoff(&self, project: &str, remaining: impl Fn() -> Duration + Send + Sync + 'static) {
+        self.backoff.sources().insert(project.into(), Box::new(remaining));
+    }
+
     /// A token was fetched for the project.
     pub fn auth_token(&self, project: &str, expires_at: Timestamp) {
         self.auth_token_expiry.with_label_values(&[project]).set(seconds(expires_at));
@@ -121,6 +156,46 @@ impl Meters {
     /// All families with their samples, sorted by name.
     pub fn gather(&self) -> Vec<proto::MetricFamily> {
         self.registry.gather()
+    }
+}
+
+/// A gauge that is asked for at the moment of the scrape.
+#[derive(Clone)]
+struct Backoff {
+    gauges: GaugeVec,
+    sources: Arc<Mutex<BTreeMap<Box<str>, Remaining>>>,
+}
+
+type Remaining = Box<dyn Fn() -> Duration + Send + Sync>;
+
+impl Backoff {
+    fn new() -> Result<Self, prometheus::Error> {
+        let metric = &metric::API_BACKOFF;
+        let gauges = GaugeVec::new(opts(metric), metric.labels)?;
+        Ok(Self { gauges, sources: Arc::default() })
+    }
+
+    fn sources(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Remaining>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collector for Backoff {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.desc()
+    }
+
+    fn collect(&self) -> Vec<proto::MetricFamily> {
+        for (project, remaining) in &*self.sources() {
+            self.gauges.with_label_values(&[project]).set(remaining().as_secs_f64());
+        }
+        self.gauges.collect()
+    }
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backoff")
     }
 }
 

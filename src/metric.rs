@@ -113,14 +113,15 @@ declare! {
     LAST_SUCCESS_DURATION = gauge(
         "clouddb_backup_last_success_duration_seconds",
         BACKUP,
-        "How long the newest completed backup took, from the last successful poll.",
+        "How long the newest completed backup took (absent for incrementals), from the last \
+         successful poll.",
     );
     /// Any attempt.
     LAST_ATTEMPT = gauge(
         "clouddb_backup_last_attempt_timestamp_seconds",
         BACKUP,
-        "Begin of the newest backup that completed, failed or runs, Unix time, from the last \
-         successful poll.",
+        "Begin of the newest backup that completed, failed or runs (absent for incrementals), Unix \
+         time, from the last successful poll.",
     );
     /// The verdict on the newest finished one.
     LAST_ATTEMPT_SUCCESS = gauge(
@@ -138,20 +139,22 @@ declare! {
     FAILURES_SINCE_LAST_SUCCESS = gauge(
         "clouddb_backup_failures_since_last_success",
         BACKUP,
-        "Failed backups that began after the newest completed one did, from the last successful \
-         poll.",
+        "Failed backups that began after the newest completed one did, all if none has completed; \
+         from the last successful poll.",
     );
     /// Stuck backups.
     RUNNING_SINCE = gauge(
         "clouddb_backup_running_since_timestamp_seconds",
         BACKUP,
-        "Begin of the oldest backup that still runs, Unix time, from the last successful poll.",
+        "Begin of the oldest backup that still runs (absent for incrementals), Unix time, from the \
+         last successful poll.",
     );
     /// How far back one can go.
     OLDEST_SUCCESS = gauge(
         "clouddb_backup_oldest_success_timestamp_seconds",
         BACKUP,
-        "End of the oldest completed backup, Unix time, from the last successful poll.",
+        "End of the oldest completed backup (absent for incrementals), Unix time, from the last \
+         successful poll.",
     );
     /// What sizes to expect.
     SIZE_BASELINE = gauge(
@@ -233,7 +236,7 @@ declare! {
     POLL_RECORDS = gauge(
         "clouddb_poll_records",
         TARGET,
-        "Distinct backup records that the last poll of the target read before it ended.",
+        "Distinct backup records in the lists that the last poll of the target read to their end.",
     );
     /// Thresholds need it.
     POLL_INTERVAL = gauge(
@@ -281,6 +284,32 @@ declare! {
         kind: Kind::Histogram,
         labels: &["api"],
     };
+    /// The throttle.
+    API_THROTTLED = counter(
+        "clouddb_api_throttled_total",
+        &["project", "api"],
+        "Requests that the cloud refused because there were too many (429).",
+    );
+    /// Tries after the first.
+    API_RETRIES = counter(
+        "clouddb_api_retries_total",
+        &["project", "api"],
+        "Requests that were tried again after a fault that may pass.",
+    );
+    /// The pause in force.
+    API_BACKOFF = gauge(
+        "clouddb_api_backoff_seconds",
+        &["project"],
+        "How long all requests with the project's credential still wait because the cloud \
+         throttles; 0 if they do not.",
+    );
+    /// Signatures depend on it.
+    API_CLOCK_SKEW = gauge(
+        "clouddb_api_clock_skew_seconds",
+        &["project"],
+        "The cloud's clock minus ours, by the last answer; whole seconds and the time of the answer \
+         are in it.",
+    );
     /// Life of the token.
     AUTH_TOKEN_EXPIRY = gauge(
         "clouddb_auth_token_expiry_timestamp_seconds",

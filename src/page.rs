@@ -39,11 +39,13 @@ pub trait Paged {
 /// What is returned holds every record that was there during the whole walk and none that never
 /// was.
 pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
-    let first = pass(limit, list).await?;
+    let first = pass(limit, MAX_PAGES, list).await?;
     let Some(trouble) = first.trouble() else { return Ok(first.into_walk(false)) };
-    list.moved();
-    let second = pass(limit, list).await?;
-    let Some(again) = second.trouble() else { return Ok(second.into_walk(true)) };
+    let second = pass(limit, MAX_PAGES, list).await?;
+    let Some(again) = second.trouble() else {
+        list.moved();
+        return Ok(second.into_walk(true));
+    };
     if first.whole_but_for_its_total()
         && second.whole_but_for_its_total()
         && first.ids == second.ids
@@ -51,7 +53,7 @@ pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
         let beyond = list.page(second.came, second.limit).await?;
         if beyond.is_empty() {
             let total = second.total;
-            return Ok(Walk { foreign_total: Some(total), ..second.into_walk(true) });
+            return Ok(Walk { foreign_total: Some(total), ..second.into_walk(false) });
         }
     }
     list.moved();
@@ -59,6 +61,24 @@ pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
         Reason::Pagination,
         format!("the list moved while it was read, twice: {trouble}; then {again}"),
     ))
+}
+
+/// What one way through a list brought, whether or not it adds up.
+#[derive(Debug)]
+pub struct Look {
+    /// Its records, each once.
+    pub backups: Vec<Backup>,
+    /// Why they may not be all, if they may not.
+    pub trouble: Option<String>,
+    /// Whether it was left before its end, because that is too far.
+    pub cut: bool,
+}
+
+/// Goes through a list once, and through no more than `most_pages` of it. What it brings is good
+/// for seeing whether there is anything new in it.
+pub async fn look(limit: u32, most_pages: u64, list: &mut impl Paged) -> Result<Look, Fault> {
+    let pass = pass(limit, most_pages, list).await?;
+    Ok(Look { trouble: pass.trouble(), cut: pass.cut, backups: pass.backups })
 }
 
 /// One way through the list.
@@ -76,14 +96,16 @@ struct Pass {
     last: u64,
     total_changed: bool,
     first_page_changed: bool,
+    /// Whether it was left before its end.
+    cut: bool,
 }
 
-async fn pass(limit: u32, list: &mut impl Paged) -> Result<Pass, Fault> {
+async fn pass(limit: u32, cut_after: u64, list: &mut impl Paged) -> Result<Pass, Fault> {
     let head = list.page(0, limit).await?;
     // A service that gives less than it was asked for says so; with offsets that are no multiple
     // of what it uses, one that counts pages would be misread.
     let limit = head.limit.filter(|echo| (1..limit).contains(echo)).unwrap_or(limit);
-    let most_pages = most_pages(head.total, limit)?;
+    let most_pages = most_pages(head.total, limit, cut_after)?;
     let mut pass = Pass {
         backups: Vec::new(),
         ids: HashSet::new(),
@@ -94,9 +116,14 @@ async fn pass(limit: u32, list: &mut impl Paged) -> Result<Pass, Fault> {
         last: 0,
         total_changed: false,
         first_page_changed: false,
+        cut: false,
     };
     let mut brought_news = pass.take(head.clone());
     while brought_news && !pass.at_end() {
+        pass.cut = pass.pages >= cut_after;
+        if pass.cut {
+            return Ok(pass);
+        }
         if pass.pages >= most_pages {
             return Err(Fault::new(
                 Reason::Limit,
@@ -119,15 +146,15 @@ async fn pass(limit: u32, list: &mut impl Paged) -> Result<Pass, Fault> {
 }
 
 /// As many as the total needs, and room for a list that grows while it is read.
-fn most_pages(total: u64, limit: u32) -> Result<u64, Fault> {
+fn most_pages(total: u64, limit: u32, cut_after: u64) -> Result<u64, Fault> {
     let needed = total.div_ceil(u64::from(limit));
-    if needed > MAX_PAGES {
+    if needed > MAX_PAGES && cut_after >= MAX_PAGES {
         return Err(Fault::new(
             Reason::Limit,
             format!("the list has {total} records, which is more than {MAX_PAGES} pages"),
         ));
     }
-    Ok((2 * needed + 10).min(MAX_PAGES))
+    Ok(needed.saturating_mul(2).saturating_add(10).min(MAX_PAGES))
 }
 
 impl Pass {
@@ -167,7 +194,9 @@ impl Pass {
 
     /// Why the pass does not add up, if it does not.
     fn trouble(&self) -> Option<String> {
-        if self.distinct() != self.came {
+        if self.cut {
+            Some(format!("only {} of {} records were read", self.came, self.total))
+        } else if self.distinct() != self.came {
             Some(format!("{} of {} records came twice", self.came - self.distinct(), self.came))
         } else if self.distinct() != self.total {
             Some(format!("{} records came, and the total is {}", self.came, self.total))

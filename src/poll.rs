@@ -33,21 +33,21 @@ pub struct Polling {
     pub clock: Clock,
     /// How far back incrementals are counted.
     pub lookback: Lookback,
-    /// Words of the cloud that were logged.
-    pub told: ToldWords,
+    /// What was logged and need not be again.
+    pub told: Told,
 }
 
-/// Unknown words are logged once. They are foreign text, so their number is bounded.
+/// What is logged once. Unknown words are foreign text, so the number of all is bounded.
 #[derive(Debug, Default)]
-pub struct ToldWords(Mutex<HashSet<String>>);
+pub struct Told(Mutex<HashSet<String>>);
 
-const MOST_TOLD_WORDS: usize = 100;
+const MOST_TOLD: usize = 1000;
 
-impl ToldWords {
-    /// Whether the word of that field of a product is new.
-    fn is_new(&self, product: &str, field: &str, word: &str) -> bool {
+impl Told {
+    /// Whether this was not told yet; it is now.
+    fn is_new(&self, what: impl Into<String>) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < MOST_TOLD_WORDS && told.insert(format!("{product} {field} {word}"))
+        told.len() < MOST_TOLD && told.insert(what.into())
     }
 }
 
@@ -89,6 +89,7 @@ impl Polling {
                 records: progress.records.load(Ordering::Relaxed),
                 fault,
             };
+            self.tell_oddities(&target, &progress);
             for _ in 0..progress.moved.load(Ordering::Relaxed) {
                 self.meters.poll_inconsistent(&target.project, target.product.name);
             }
@@ -150,13 +151,38 @@ impl Polling {
         self.board.update(target, |state| TargetState { next_poll: Some(due), ..state.clone() });
     }
 
+    fn tell_oddities(&self, target: &Target, progress: &Progress) {
+        let oddities = [
+            (
+                &progress.has_foreign_total,
+                "a total that is about something else than its list; the list was read to its end \
+                 and is used",
+            ),
+            (
+                &progress.is_untyped_cut,
+                "a list without a type that holds incrementals and is too long; types that nobody \
+                 documented are looked for in its first pages only",
+            ),
+        ];
+        for (is_odd, what) in oddities {
+            if is_odd.load(Ordering::Relaxed) && self.told.is_new(format!("{target} {what}")) {
+                warn!(
+                    project = %target.project,
+                    product = target.product.name,
+                    instance_id = target.instance_id(),
+                    "the cloud gives for {target} {what}"
+                );
+            }
+        }
+    }
+
     fn tell_unknown_words(&self, target: &Target, backups: &[Backup]) {
         let product = target.product.name;
         for backup in backups {
             let words = [("type", &backup.unknown_type), ("status", &backup.unknown_status)];
             for (field, word) in words {
                 if let Some(UnknownWord(word)) = word
-                    && self.told.is_new(product, field, word)
+                    && self.told.is_new(format!("{product} {field} {word}"))
                 {
                     warn!(
                         product,
@@ -186,13 +212,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_told_once_and_not_for_ever() {
-        let told = ToldWords::default();
-        assert!(told.is_new("rds", "type", "snapshot"));
-        assert!(!told.is_new("rds", "type", "snapshot"));
-        assert!(told.is_new("rds", "status", "snapshot"));
-        let new = (0..500).filter(|at| told.is_new("rds", "type", &at.to_string())).count();
-        assert_eq!(new, MOST_TOLD_WORDS - 2);
+    fn what_is_told_is_told_once_and_not_without_end() {
+        let told = Told::default();
+        assert!(told.is_new("rds type snapshot"));
+        assert!(!told.is_new("rds type snapshot"));
+        assert!(told.is_new("rds status snapshot"));
+        let new = (0..5000).filter(|at| told.is_new(at.to_string())).count();
+        assert_eq!(new, MOST_TOLD - 2);
     }
 
     #[tokio::test]

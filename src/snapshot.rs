@@ -32,6 +32,8 @@ pub struct TargetState {
     pub last_success: Option<Timestamp>,
     /// Polls that failed since then.
     pub failures: u64,
+    /// When and why a poll failed last, whatever came after it.
+    pub last_fault: Option<(Timestamp, Fault)>,
     /// What the last successful poll brought.
     pub reading: Option<Arc<Reading>>,
     /// When the next poll is due.
@@ -100,6 +102,7 @@ impl TargetState {
             last_poll: None,
             last_success: None,
             failures: 0,
+            last_fault: None,
             reading: None,
             next_poll: None,
         }
@@ -113,6 +116,10 @@ impl TargetState {
             target: Arc::clone(&self.target),
             last_success: if failed { self.last_success } else { Some(outcome.ended) },
             failures: if failed { self.failures + 1 } else { 0 },
+            last_fault: match &outcome.fault {
+                Some(fault) => Some((outcome.ended, fault.clone())),
+                None => self.last_fault.clone(),
+            },
             last_poll: Some(outcome.clone()),
             reading: reading.or(self.reading.as_ref()).cloned(),
             next_poll: self.next_poll,

@@ -18,6 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -30,6 +31,8 @@ const MOST_CONNECTIONS: usize = 512;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// After a failed `accept`, which mostly says that file descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For a peer to take some more of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For running answers after the end was asked for.
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -62,11 +65,13 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationTok
         };
         let Some((stream, peer, permit)) = accepted else { continue };
         let site = Arc::clone(&site);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(
-                TokioIo::new(stream),
+                TokioIo::new(Box::pin(stream)),
                 service_fn(move |request| {
                     let answer = site.answer(&request);
                     async move { Ok::<_, Infallible>(answer) }

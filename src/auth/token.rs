@@ -17,7 +17,7 @@ use crate::http::Answer;
 
 /// A token for one project.
 #[derive(Debug)]
-pub(super) struct Token {
+pub struct Token {
     pub(super) value: SecretString,
     /// What IAM says, by its clock.
     pub(super) expires_at: Timestamp,
@@ -80,7 +80,11 @@ impl Token {
             .filter(|value| !value.is_empty())
             .ok_or_else(|| unreadable("no token in `X-Subject-Token`"))?;
         let body: Body201 = serde_json::from_slice(&answer.body)
-            .map_err(|error| unreadable(&format!("a body that cannot be read: {error}")))?;
+            // Where, and not what stands there: that may be the token.
+            .map_err(|error| {
+                let (line, column) = (error.line(), error.column());
+                unreadable(&format!("a body that cannot be read at line {line}, column {column}"))
+            })?;
         let expires_at = time(&body.token.expires_at)
             .ok_or_else(|| unreadable("an `expires_at` that is no time"))?;
         // Both ends by IAM's clock, so that a wrong clock here does not shorten or lengthen it.
@@ -201,6 +205,14 @@ mod tests {
             let fault = Token::read(&answer(token, body), now, Instant::now()).unwrap_err();
             assert_eq!(fault.reason, Reason::Decode, "{body}");
         }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_does_not_show() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let body = r#"{"token":"MIIF-sesame"}"#;
+        let fault = Token::read(&answer(Some("t"), body), now, Instant::now()).unwrap_err();
+        assert!(!fault.message.contains("sesame"), "{fault}");
     }
 
     #[test]

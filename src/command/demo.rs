@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tracing::error;
 
 use super::FAILED;
-use super::serve::{start, until_signal};
+use super::serve::start;
 use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded};
@@ -33,16 +33,16 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let daemon = match start(&config, arguments, LISTEN_ADDRESS).await {
-        Ok(daemon) => daemon,
+    let started = match start(&config, arguments, LISTEN_ADDRESS).await {
+        Ok(started) => started,
         Err(code) => return code,
     };
-    let announced = announce(&cloud, &daemon.addresses(), &arguments.telemetry_path, &text);
+    let announced = announce(&cloud, &started.addresses(), &arguments.telemetry_path, &text);
     if let Err(error) = announced {
         error!(%error, "cannot write to stdout");
         return ExitCode::from(FAILED);
     }
-    until_signal(daemon).await
+    started.until_signal().await
 }
 
 /// What an operator would write, but for an interval at which there is something to watch.

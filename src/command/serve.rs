@@ -1,5 +1,6 @@
 //! `serve`: the daemon, until a signal.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -7,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{BAD_CONFIG, FAILED};
-use crate::app::{Daemon, Web};
+use crate::account::Patience;
+use crate::app::{Daemon, Options};
 use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
@@ -30,9 +32,15 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
         warn!("{finding}");
     }
     match start(&config, arguments, LISTEN_ADDRESS).await {
-        Ok(daemon) => until_signal(daemon).await,
+        Ok(started) => started.until_signal().await,
         Err(code) => code,
     }
+}
+
+/// A daemon that is bound, and the signals that end it.
+pub(super) struct Started {
+    daemon: Daemon,
+    signals: Signals,
 }
 
 /// Starts a daemon that listens where the flags say. An error is logged and is the exit code.
@@ -40,48 +48,62 @@ pub(super) async fn start(
     config: &Config,
     arguments: &Arguments,
     default_address: &str,
-) -> Result<Daemon, ExitCode> {
+) -> Result<Started, ExitCode> {
+    // First: from when it says that it listens, a signal ends it as it should.
+    let signals = Signals::new().map_err(|error| {
+        error!(%error, "cannot listen for signals");
+        ExitCode::from(FAILED)
+    })?;
     let mut listen_addresses = arguments.listen_addresses.clone();
     if listen_addresses.is_empty() {
         listen_addresses.push(default_address.to_owned());
     }
-    let web = Web { listen_addresses, telemetry_path: arguments.telemetry_path.clone() };
-    Daemon::start(config, &web, Clock::system()).await.map_err(|error| {
-        error!("{}", Chain(&error));
-        ExitCode::from(FAILED)
-    })
+    let options = Options {
+        listen_addresses,
+        telemetry_path: arguments.telemetry_path.clone(),
+        clock: Clock::system(),
+        patience: Patience::default(),
+    };
+    match Daemon::start(config, options).await {
+        Ok(daemon) => Ok(Started { daemon, signals }),
+        Err(error) => {
+            error!("{}", Chain(&error));
+            Err(ExitCode::from(FAILED))
+        }
+    }
 }
 
-/// Runs a daemon until SIGTERM or SIGINT; a second one ends it at once.
-pub(super) async fn until_signal(daemon: Daemon) -> ExitCode {
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => {
-            error!(%error, "cannot listen for signals");
-            return ExitCode::from(FAILED);
-        }
-    };
-    let stop = CancellationToken::new();
-    let run = daemon.run(stop.clone());
-    tokio::pin!(run);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            ended = &mut run => return match ended {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    error!("{}", Chain(&error));
-                    ExitCode::from(FAILED)
+impl Started {
+    /// The addresses it is bound to.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.daemon.addresses()
+    }
+
+    /// Runs until SIGTERM or SIGINT; a second one ends it at once.
+    pub(super) async fn until_signal(self) -> ExitCode {
+        let Self { daemon, mut signals } = self;
+        let stop = CancellationToken::new();
+        let run = daemon.run(stop.clone());
+        tokio::pin!(run);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                ended = &mut run => return match ended {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => {
+                        error!("{}", Chain(&error));
+                        ExitCode::from(FAILED)
+                    }
+                },
+                name = signals.next() => {
+                    if stopping {
+                        warn!(signal = name, "stopping at once");
+                        return ExitCode::from(FAILED);
+                    }
+                    info!(signal = name, "stopping");
+                    stopping = true;
+                    stop.cancel();
                 }
-            },
-            name = signals.next() => {
-                if stopping {
-                    warn!(signal = name, "stopping at once");
-                    return ExitCode::from(FAILED);
-                }
-                info!(signal = name, "stopping");
-                stopping = true;
-                stop.cancel();
             }
         }
     }

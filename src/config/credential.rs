@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint;
@@ -217,10 +220,10 @@ impl Block<'_> {
 
     fn requests_per_second(&mut self) -> Option<f64> {
         let rate = self.written.requests_per_second.unwrap_or(1.0);
-        if rate.is_finite() && rate > 0.0 {
+        if (SLOWEST..=FASTEST).contains(&rate) {
             return Some(rate);
         }
-        self.error("requests_per_second", "must be a number above 0, such as `1` or `0.5`");
+        self.error("requests_per_second", "must be from 0.001 to 10000, such as `1` or `0.5`");
         None
     }
 
@@ -230,10 +233,12 @@ impl Block<'_> {
         let message = match self.file(written) {
             None => "a path cannot be empty".to_owned(),
             Some(path) => match (self.secrets.fetch)(&Source::File(path.clone()), MAX_PEM_KIB) {
-                Ok(pem) if pem.expose_secret().contains(PEM) => return Ok(Some(path)),
-                Ok(_) | Err(SecretError::Empty | SecretError::Text) => {
-                    "the file has no certificate; it must be PEM".to_owned()
-                }
+                Ok(pem) => match certificates(pem.expose_secret()) {
+                    Some(1..) => return Ok(Some(path)),
+                    Some(0) => NO_CERTIFICATE.to_owned(),
+                    None => "the file has a certificate that cannot be read".to_owned(),
+                },
+                Err(SecretError::Empty | SecretError::Text) => NO_CERTIFICATE.to_owned(),
                 Err(error) => Chain(&error).to_string(),
             },
         };
@@ -296,4 +301,16 @@ impl<'a> Block<'a> {
 const EXAMPLE: &str = "https://iam.eu-de.otc.t-systems.com/v3";
 /// A bundle of public certificates has some 200.
 const MAX_PEM_KIB: usize = 1024;
-const PEM: &str = "-----BEGIN CERTIFICATE-----";
+const NO_CERTIFICATE: &str = "the file has no certificate; it must be PEM";
+/// Slower than this is a request in seventeen minutes, faster than any gateway allows.
+const SLOWEST: f64 = 0.001;
+const FASTEST: f64 = 10_000.0;
+
+/// How many certificates a text has; none if one of them is none that can be trusted.
+fn certificates(pem: &str) -> Option<usize> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    Some(roots.len())
+}

@@ -82,7 +82,8 @@ fn what_is_wrong(text: &str) -> &'static str {
     if text.contains("://") { "the host or the port is wrong" } else { "the scheme is missing" }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether what is sent there does not leave the machine.
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     address.map_or(host == "localhost", |address| address.is_loopback())

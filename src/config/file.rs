@@ -80,7 +80,8 @@ pub(super) struct Credential {
     pub(super) security_token_file: Option<String>,
     /// The environment variable of the security token.
     pub(super) security_token_env: Option<String>,
-    /// Requests per second of everything that uses this credential; decimals are allowed.
+    /// Requests per second of everything that uses this credential, from 0.001 to 10000; decimals
+    /// are allowed.
     #[schemars(extend("default" = 1, "exclusiveMinimum" = 0))]
     pub(super) requests_per_second: Option<f64>,
     /// A PEM file of certificates that are trusted besides the public ones.
@@ -137,7 +138,7 @@ pub(super) struct Instance {
     /// The id of the instance at the cloud.
     #[schemars(required)]
     pub(super) id: Option<String>,
-    /// The value of the label `instance_name`. Default: what the cloud calls it, else the id.
+    /// The value of the label `instance_name`. Default: the id.
     pub(super) name: Option<String>,
     /// Freshness objective per backup type, over that of the product; `off` takes one away.
     pub(super) max_age: Option<BTreeMap<String, String>>,

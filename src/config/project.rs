@@ -221,7 +221,7 @@ impl Check<'_> {
             if instance.name.as_deref() == Some("") {
                 self.report.error(
                     &child(&path, "name"),
-                    "an instance name cannot be empty; leave it out to use that of the cloud",
+                    "an instance name cannot be empty; leave it out to use the id",
                 );
             }
             let place = child(&path, "max_age");

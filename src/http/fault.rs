@@ -3,10 +3,13 @@
 //! Sources: "Abnormal Request Results" and "Error Codes" of RDS and DDM, "Status Codes" of IAM, the
 //! gateway's codes; the shapes differ by service, and an edge may answer HTML or nothing.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Answer;
-use crate::error::{Fault, Reason};
+use super::{Answer, http_date};
+use crate::error::{Fault, Reason, one_line};
 
 /// Who answers: the same status means something else at the door than inside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,14 +20,30 @@ pub enum Role {
     SignIn,
 }
 
-/// The body of a success, or what the refusal means.
-pub fn check(role: Role, answer: Answer) -> Result<Answer, Fault> {
+/// The answer of a success, or what the refusal means. `now` is for a `Retry-After` that is a date,
+/// where the answer does not say what the time is.
+pub fn check(role: Role, answer: Answer, now: Timestamp) -> Result<Answer, Fault> {
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
     let told = Told::read(&answer);
     let reason = reason(role, answer.status, told.code.as_deref());
-    Err(Fault { reason, message: told.sentence(answer.status), status: Some(answer.status) })
+    Err(Fault {
+        status: Some(answer.status),
+        retry_after: retry_after(&answer, now),
+        ..Fault::new(reason, told.sentence(answer.status))
+    })
+}
+
+/// Seconds, or a date by the clock of the cloud.
+fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    let value = answer.header("retry-after")?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = http_date(value)?;
+    let wait = until.duration_since(answer.date().unwrap_or(now));
+    Some(Duration::try_from(wait).unwrap_or_default())
 }
 
 fn reason(role: Role, status: u16, code: Option<&str>) -> Reason {
@@ -58,11 +77,11 @@ impl Told {
             let text = |value: &Value| names.iter().find_map(|name| text(value.get(name)?));
             text(&body).or_else(|| nested.and_then(text))
         };
-        let header = answer.headers.get("x-request-id").and_then(|value| value.to_str().ok());
         Self {
             code: find(&["error_code", "errCode", "errorCode", "code"]),
             message: find(&["error_msg", "externalMessage", "errorMsg", "message"]),
-            request_id: find(&["request_id"]).or_else(|| header.and_then(bounded)),
+            request_id: find(&["request_id"])
+                .or_else(|| answer.header("x-request-id").and_then(bounded)),
         }
     }
 
@@ -83,21 +102,43 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Foreign text goes into one log line: no control characters, and not too long.
 fn bounded(text: &str) -> Option<String> {
-    let clean: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-    (!clean.is_empty()).then_some(clean)
+    let line: String = one_line(text).chars().take(200).collect();
+    (!line.is_empty()).then_some(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderMap;
+    use reqwest::header::{HeaderMap, HeaderValue};
 
     use super::*;
 
     fn fault(role: Role, status: u16, body: &str) -> Fault {
         let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
-        check(role, answer).unwrap_err()
+        check(role, answer, Timestamp::UNIX_EPOCH).unwrap_err()
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_by_the_clock_of_the_cloud() {
+        let wait = |retry_after: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", HeaderValue::from_static(retry_after));
+            if let Some(date) = date {
+                headers.insert("date", HeaderValue::from_static(date));
+            }
+            let answer = Answer { status: 429, headers, body: Vec::new() };
+            let now = "2025-03-10T12:00:00Z".parse().unwrap();
+            check(Role::Service, answer, now).unwrap_err().retry_after
+        };
+        let seconds = |count| Some(Duration::from_secs(count));
+        assert_eq!(wait("7", None), seconds(7));
+        assert_eq!(wait("Mon, 10 Mar 2025 12:01:00 GMT", None), seconds(60));
+        let ahead = Some("Mon, 10 Mar 2025 12:00:50 GMT");
+        assert_eq!(wait("Mon, 10 Mar 2025 12:01:00 GMT", ahead), seconds(10));
+        assert_eq!(wait("Mon, 10 Mar 2025 11:00:00 GMT", None), seconds(0), "it is over");
+        for nonsense in ["", "-1", "soon", "1.5"] {
+            assert_eq!(wait(nonsense, None), None, "{nonsense}");
+        }
     }
 
     #[test]

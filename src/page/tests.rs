@@ -192,7 +192,7 @@ fn a_list_that_moves_under_both_walks_is_a_pagination_fault() {
         list.insert(0, backup(next));
     });
     assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
-    assert_eq!(server.moved, 2);
+    assert_eq!(server.moved, 1, "one listing");
 }
 
 #[test]
@@ -208,6 +208,7 @@ fn a_total_of_another_list_is_set_aside_once_the_records_prove_whole() {
     let walk = server.walk().unwrap();
     assert_eq!(walk.backups, server.list);
     assert_eq!(walk.foreign_total, Some(525));
+    assert_eq!(server.moved, 0, "nothing moved");
     assert_eq!(server.asked.last(), Some(&(25, 10)), "asked once beyond the end");
 }
 
@@ -256,6 +257,20 @@ fn records_that_a_product_leaves_out_count_for_the_paging_and_are_not_returned()
     };
     let walk = now_or_never(walk(LIMIT, &mut Always(Ok(page)))).unwrap();
     assert_eq!(walk.backups, [backup(1)]);
+}
+
+#[test]
+fn a_look_goes_through_a_list_once_and_no_further_than_it_may() {
+    let look = |server: &mut Server, most| now_or_never(look(LIMIT, most, server)).unwrap();
+    let whole = look(&mut Server::new(25), 3);
+    assert_eq!((whole.backups.len(), whole.trouble, whole.cut), (25, None, false));
+    let mut long = Server::new(500);
+    let part = look(&mut long, 3);
+    assert_eq!((part.backups.len(), part.cut), (30, true));
+    assert_eq!(part.trouble.as_deref(), Some("only 30 of 500 records were read"));
+    assert_eq!(long.asked.len(), 3);
+    let mut endless = Server { total: Box::new(|_| 10_000_000), ..Server::new(500) };
+    assert!(look(&mut endless, 3).cut, "a total beyond every bound is no fault of a look");
 }
 
 #[test]

@@ -164,6 +164,10 @@ pub(super) fn kib_to_bytes(kib: f64) -> Option<u64> {
 /// stray blanks of the PostgreSQL example (`2018 - 08 - 06 T12: 41: 14 + 0800`).
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
+    // The name of a zone in brackets would be passed over.
+    if text.contains('[') {
+        return None;
+    }
     let read = |text: &str| {
         text.parse().ok().or_else(|| {
             // A date alone would be read as midnight, which nobody said.
@@ -171,8 +175,18 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
             tz::Offset::UTC.to_timestamp(local).ok()
         })
     };
-    read(text).or_else(|| read(&text.replace(char::is_whitespace, "")))
+    read(text).or_else(|| {
+        let mut packed = text.replace(char::is_whitespace, "");
+        // A blank between date and time is no stray one.
+        if packed.get(DATE..).is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit())) {
+            packed.insert(DATE, 'T');
+        }
+        read(&packed)
+    })
 }
+
+/// The length of a date such as `2018-08-06`.
+const DATE: usize = 10;
 
 /// A time in the form that both clouds document for questions: the offset is `+0000`, since a `Z`
 /// is documented nowhere.
@@ -198,6 +212,8 @@ mod tests {
             "2018-08-06T04:41:14.000+0000",
             "2018-08-06T00:41:14-0400",
             "2018 - 08 - 06 T12: 41: 14 + 0800",
+            "2018-08-06 12:41:14 +0800",
+            "2018-08-06  12:41:14+0800",
             "  2018-08-06T12:41:14+0800\t",
         ] {
             assert_eq!(time(text), Some(expected), "{text}");
@@ -212,7 +228,17 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "  ", "-", "0", "yesterday", "2018-08-06", "2018-13-06T12:41:14+0800"] {
+        for text in [
+            "",
+            "  ",
+            "-",
+            "0",
+            "yesterday",
+            "2018-08-06",
+            "2018-13-06T12:41:14+0800",
+            "2018-08-06T12:41:14[Asia/Shanghai]",
+            "ü2018-08-06 12:41:14",
+        ] {
             assert_eq!(time(text), None, "{text}");
         }
     }

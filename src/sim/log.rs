@@ -53,7 +53,7 @@ impl Seen {
 }
 
 /// The most requests that are remembered: the demo may run for months.
-const MOST_SEEN: usize = 100_000;
+const MOST_SEEN: usize = 20_000;
 
 /// The record of the requests since the start or the last `forget`.
 #[derive(Debug, Default)]

@@ -82,8 +82,12 @@ fn row(state: &TargetState, now: Timestamp, instant: Instant) -> Markup {
                 }
             }
             td {
-                @if let Some(fault) = state.last_poll.as_ref().and_then(|poll| poll.fault.as_ref()) {
-                    code { (fault.reason) } ", " (state.failures) " in a row: " (fault)
+                @if let Some((ended, fault)) = &state.last_fault {
+                    code { (fault.reason) } ": " (fault) br;
+                    small {
+                        (short(age(now, *ended))) " ago"
+                        @if state.failures > 0 { ", " (state.failures) " in a row" }
+                    }
                 }
             }
             td {

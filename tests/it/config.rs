@@ -28,6 +28,9 @@ fn secrets(source: &Source, limit: usize) -> Result<SecretString, SecretError> {
         "UNSET" => Err(SecretError::Unset),
         "binary" => Err(SecretError::Text),
         "large" => Err(SecretError::TooLarge { limit }),
+        "garbled" => Ok(SecretString::from(
+            "-----BEGIN CERTIFICATE-----\nU0VOVElORUw=\n-----END CERTIFICATE-----\n",
+        )),
         "missing" => read(2),
         "unreadable" => read(13),
         _ => Ok(SecretString::from(SENTINEL)),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clouddb_backup_exporter::app::{self, Web};
+use clouddb_backup_exporter::account::Patience;
+use clouddb_backup_exporter::app::{self, Options};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::Config;
 use clouddb_backup_exporter::sim::{Cloud, estate};
@@ -17,6 +18,14 @@ use crate::exposition::Exposition;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The waits of the daemon, shortened.
+const SHORT_WAITS: Patience = Patience {
+    tries: 4,
+    first_wait: Duration::from_millis(20),
+    first_pause: Duration::from_millis(100),
+    longest_pause: Duration::from_millis(300),
+};
 
 /// A daemon that runs.
 pub(crate) struct Daemon {
@@ -52,11 +61,13 @@ impl Daemon {
                 panic!("the config has problems:\n{}", lines.join("\n"));
             }
         };
-        let web = Web {
+        let options = Options {
             listen_addresses: vec!["127.0.0.1:0".to_owned()],
             telemetry_path: "/metrics".to_owned(),
+            clock,
+            patience: SHORT_WAITS,
         };
-        let daemon = app::Daemon::start(&loaded.config, &web, clock).await.unwrap();
+        let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
         let url = format!("http://{}", daemon.addresses()[0]);
         let stop = CancellationToken::new();
         let run = tokio::spawn(daemon.run(stop.clone()));

@@ -43,8 +43,10 @@ async fn cloud_with(instance: &str, backups: Vec<RdsBackup>) -> Cloud {
     cloud(estate.with_rds_backups(backups)).await
 }
 
+/// The exposition after one poll of each target, and not more: requests are counted.
 async fn read(cloud: &Cloud, setup: &Setup<'_>) -> Exposition {
-    let daemon = Daemon::start_at(&setup.text(cloud), clock_of(cloud)).await;
+    let text = setup.text(cloud).replace("interval: 1s", "interval: 1h");
+    let daemon = Daemon::start_at(&text, clock_of(cloud)).await;
     let exposition = daemon.after_polls(1.0).await;
     daemon.stop().await.unwrap();
     exposition

@@ -38,18 +38,24 @@ pub fn demo(now: Timestamp) -> Estate {
         .with_rds_backups([before_release(&orders, now, 3), before_release(&orders, now, 17)])
         .with_rds(RdsInstance::new(&customers, "customers"))
         .with_schedule(Schedule {
+            from: Some(moved(now, -hours(7 * 24))),
+            keep: FOR_EVER,
             failing_from: Some(moved(now, -hours(12))),
             ..daily(&customers, now, hours(6), 3_100_000)
         })
         .with_schedule(Schedule::incremental(&customers))
         .with_rds(RdsInstance::new(&reports, "reports"))
         .with_schedule(Schedule {
+            from: Some(moved(now, -hours(7 * 24))),
+            keep: FOR_EVER,
             until: Some(moved(now, -hours(60))),
             ..daily(&reports, now, hours(4), 22_500_000)
         })
         .with_rds(RdsInstance::new(&sandbox, "sandbox"))
         .with_rds(RdsInstance::new(&warehouse, "warehouse"))
         .with_schedule(Schedule {
+            from: Some(moved(now, -hours(7 * 24))),
+            keep: FOR_EVER,
             stuck_from: Some(moved(now, -hours(10))),
             ..daily(&warehouse, now, hours(9), 61_000_000)
         })
@@ -83,6 +89,9 @@ fn before_release(instance_id: &str, now: Timestamp, days: i64) -> RdsBackup {
 fn hours(count: i64) -> SignedDuration {
     SignedDuration::from_hours(count)
 }
+
+/// What is failed, stale or stuck stays so in a demo that runs for weeks: its last success is kept.
+const FOR_EVER: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// The id of the project `demo`.
 pub const DEMO_PROJECT_ID: &str = "d3a0c0ffee954cb88930a360d2c4e001";

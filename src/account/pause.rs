@@ -13,14 +13,14 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The refusals in a row, and until when nothing is asked.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub struct Pause {
     refusals: u32,
     until: Option<Instant>,
 }
 
 impl Pause {
     /// The cloud refused the credential: the pause begins, or grows.
-    pub(super) fn refused(&mut self, now: Instant) {
+    pub fn refused(&mut self, now: Instant) {
         // Requests that were under way together are refused together, and count once.
         if self.remaining(now).is_some() {
             return;
@@ -32,14 +32,19 @@ impl Pause {
 
     /// The cloud accepted the credential. During a pause that is the answer to an older request,
     /// and says nothing of the refusal.
-    pub(super) fn accepted(&mut self, now: Instant) {
+    pub fn accepted(&mut self, now: Instant) {
         if self.remaining(now).is_none() {
             *self = Self::default();
         }
     }
 
+    /// True once after a pause has run out.
+    pub fn has_ended(&mut self, now: Instant) -> bool {
+        self.remaining(now).is_none() && self.until.take().is_some()
+    }
+
     /// How long the pause still lasts.
-    pub(super) fn remaining(&self, now: Instant) -> Option<Duration> {
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
         let remaining = self.until?.saturating_duration_since(now);
         (!remaining.is_zero()).then_some(remaining)
     }
