@@ -16,6 +16,7 @@ mod exposition;
 mod auth;
 mod config;
 mod docs;
+mod faults;
 mod flow;
 mod listing;
 mod polling;
