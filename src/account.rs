@@ -126,6 +126,11 @@ impl Account {
         })
     }
 
+    /// Whether an account of this credential would be the same.
+    pub fn serves(&self, credential: &Credential, terms: &Terms) -> bool {
+        *self.credential == *credential && self.terms.request_timeout == terms.request_timeout
+    }
+
     /// The credential.
     pub fn credential(&self) -> &Arc<Credential> {
         &self.credential

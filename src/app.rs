@@ -1,29 +1,33 @@
-//! The daemon: the one place that knows all its parts. Builds them, runs them, ends them.
+//! The daemon: the one place that knows all its parts. Builds them, runs them, reloads their config,
+//! ends them.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+mod fleet;
+mod reload;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info, warn};
 
-use crate::account::{Account, Patience, Terms};
-use crate::auth::SIGN_IN_API;
-use crate::client::Client;
+use crate::account::Patience;
 use crate::clock::Clock;
-use crate::config::{Config, Project};
+use crate::config::Config;
+use crate::error::Chain;
 use crate::http::TlsError;
 use crate::meter::Meters;
 use crate::poll::{Polling, Told};
 use crate::snapshot::Board;
-use crate::target::{self, Target};
-use crate::web::{self, ListenError, Site};
+use crate::web::{self, ListenError, Reloader, Site};
+use fleet::Fleet;
+use reload::Request;
 
 /// What the daemon is started with besides its config.
 #[derive(Clone, Debug)]
@@ -32,6 +36,10 @@ pub struct Options {
     pub listen_addresses: Vec<String>,
     /// The path of the exposition.
     pub telemetry_path: String,
+    /// Whether the config may be reloaded over HTTP.
+    pub enable_lifecycle: bool,
+    /// Where the config is read again; none if it is no file.
+    pub config_file: Option<PathBuf>,
     /// The time.
     pub clock: Clock,
     /// How often and after which waits a request to the cloud is tried.
@@ -67,56 +75,56 @@ pub struct Ended(#[source] Option<tokio::task::JoinError>);
 pub struct Daemon {
     listeners: Vec<TcpListener>,
     site: Arc<Site>,
-    polling: Arc<Polling>,
-    targets: Vec<(Arc<Target>, Arc<Client>)>,
+    fleet: Fleet,
+    meters: Meters,
+    clock: Clock,
+    config_file: Option<PathBuf>,
+    reloader: Reloader,
+    reloads: mpsc::Receiver<Request>,
 }
 
 /// Ready at the latest after this, whatever the interval.
 const READY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 impl Daemon {
-    /// Binds the addresses and builds everything else; nothing is asked yet.
+    /// Binds the addresses, builds everything else, and begins to poll.
     pub async fn start(config: &Config, options: Options) -> Result<Self, StartError> {
-        let Options { listen_addresses, telemetry_path, clock, patience } = options;
         let mut listeners = Vec::new();
-        for address in &listen_addresses {
+        for address in &options.listen_addresses {
             listeners.push(web::listen(address).await?);
         }
+        let Options { clock, patience, telemetry_path, config_file, .. } = options;
         let meters = Meters::new()?;
-        meters.config_loaded(clock.now());
-        let terms = Terms {
-            request_timeout: config.poll.request_timeout,
-            patience,
-            clock: clock.clone(),
-            meters: meters.clone(),
-        };
-        let clients = clients(config, &terms)?;
-        let targets = target::targets(config);
-        for target in &targets {
-            let Target { project, product, .. } = &**target;
-            meters.know(project, product.name, &[product.api, SIGN_IN_API]);
-        }
-        let board = Arc::new(Board::new(&targets));
-        let site = Site {
+        let board = Arc::new(Board::default());
+        let polling = Arc::new(Polling {
             board: Arc::clone(&board),
             meters: meters.clone(),
             clock: clock.clone(),
+            told: Told::default(),
+        });
+        let mut fleet = Fleet::new(polling, patience);
+        fleet.apply(config)?;
+        meters.config_loaded(clock.now());
+        let (reloader, reloads) = reload::channel();
+        let site = Site {
+            board,
+            meters: meters.clone(),
+            clock: clock.clone(),
             telemetry_path,
+            reloader: options.enable_lifecycle.then(|| reloader.clone()),
             started: Instant::now(),
             ready_after: config.poll.interval.min(READY_AFTER),
             ready: AtomicBool::new(false),
         };
-        let lookback = config.poll.incremental_lookback;
-        let polling = Polling { board, meters, clock, lookback, told: Told::default() };
-        let with_client = |target: Arc<Target>| {
-            let client = clients.get(&*target.project)?;
-            Some((target, Arc::clone(client)))
-        };
         Ok(Self {
             listeners,
             site: Arc::new(site),
-            polling: Arc::new(polling),
-            targets: targets.into_iter().filter_map(with_client).collect(),
+            fleet,
+            meters,
+            clock,
+            config_file,
+            reloader,
+            reloads,
         })
     }
 
@@ -125,57 +133,72 @@ impl Daemon {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// The way to ask it for a reload.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Polls and serves until `stop`. Then polls are dropped and running answers end.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), Ended> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Ended> {
         for address in self.addresses() {
-            info!(%address, targets = self.targets.len(), "listening on {address}");
-        }
-        let mut polls = JoinSet::new();
-        for (target, client) in self.targets {
-            polls.spawn(Arc::clone(&self.polling).run(target, client));
+            info!(%address, targets = self.fleet.len(), "listening on {address}");
         }
         let mut servers = JoinSet::new();
-        for listener in self.listeners {
+        for listener in std::mem::take(&mut self.listeners) {
             servers.spawn(web::serve(listener, Arc::clone(&self.site), stop.clone()));
         }
-        let ended = tokio::select! {
-            Some(end) = polls.join_next() => Some(end),
-            Some(end) = servers.join_next(), if !stop.is_cancelled() => Some(end),
-            () = stop.cancelled() => None,
-        };
-        match ended {
-            Some(end) if !stop.is_cancelled() => return Err(Ended(end.err())),
-            _ => {}
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                error = self.fleet.broken() => return Err(Ended(error)),
+                Some(ended) = servers.join_next() => {
+                    if stop.is_cancelled() {
+                        break;
+                    }
+                    return Err(Ended(ended.err()));
+                }
+                Some(request) = self.reloads.recv() => {
+                    let outcome = self.reload();
+                    // Whoever asked may have gone.
+                    request.send(outcome).ok();
+                }
+            }
         }
-        polls.shutdown().await;
+        self.fleet.stop().await;
         while servers.join_next().await.is_some() {}
         info!("stopped");
         Ok(())
     }
-}
 
-/// One client per project; those of one credential share its account.
-fn clients(config: &Config, terms: &Terms) -> Result<HashMap<Box<str>, Arc<Client>>, StartError> {
-    let mut accounts: HashMap<&str, Arc<Account>> = HashMap::new();
-    let mut clients = HashMap::new();
-    for Project { name, project_id, credential, .. } in &config.projects {
-        let account = match accounts.entry(&credential.name) {
-            Entry::Occupied(known) => Arc::clone(known.get()),
-            Entry::Vacant(unknown) => {
-                let account = Account::new(Arc::clone(credential), terms.clone());
-                let account = account.map_err(|source| StartError::Tls {
-                    credential: credential.name.clone(),
-                    source,
-                })?;
-                Arc::clone(unknown.insert(Arc::new(account)))
+    /// Reads the config file again. An error is the text of everything that is wrong, and then the
+    /// config in force stays.
+    fn reload(&mut self) -> Result<(), String> {
+        let outcome = self.try_reload();
+        match &outcome {
+            Ok(()) => {
+                self.meters.config_loaded(self.clock.now());
+                info!(targets = self.fleet.len(), "the config was reloaded");
             }
-        };
-        // Weak: the account holds the meters.
-        let watched = Arc::downgrade(&account);
-        let backoff = move || watched.upgrade().map(|account| account.backoff());
-        terms.meters.backoff(name, move || backoff().unwrap_or_default());
-        let client = Client::new(account, name, project_id, config.poll.concurrency);
-        clients.insert(name.as_str().into(), Arc::new(client));
+            Err(problems) => {
+                self.meters.config_refused();
+                for problem in problems.lines() {
+                    error!("{problem}");
+                }
+                error!("the config has problems; the one in force stays");
+            }
+        }
+        outcome
     }
-    Ok(clients)
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let Some(file) = &self.config_file else {
+            return Err("there is no config file to read again".to_owned());
+        };
+        let loaded = Config::load(file).map_err(|problems| reload::first_lines(&problems))?;
+        self.fleet.apply(&loaded.config).map_err(|error| Chain(&error).to_string())?;
+        for finding in &loaded.findings {
+            warn!("{finding}");
+        }
+        Ok(())
+    }
 }

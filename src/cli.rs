@@ -38,6 +38,10 @@ pub struct Arguments {
     )]
     pub telemetry_path: String,
 
+    /// Allow the config to be reloaded by POST or PUT of /-/reload; SIGHUP always does.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub enable_lifecycle: bool,
+
     /// The least severe messages to log.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
     pub log_level: LogLevel,
@@ -83,7 +87,9 @@ pub enum LogFormat {
 
 fn telemetry_path(path: &str) -> Result<String, String> {
     match path {
-        "/" | "/-/healthy" | "/-/ready" => Err(format!("`{path}` answers something else")),
+        "/" | "/-/healthy" | "/-/ready" | "/-/reload" => {
+            Err(format!("`{path}` answers something else"))
+        }
         _ if !path.starts_with('/') => Err("a path starts with `/`".to_owned()),
         _ if path.contains(['?', '#', ' ']) => Err("a path has no query".to_owned()),
         _ => Ok(path.to_owned()),

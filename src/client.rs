@@ -19,6 +19,7 @@ pub struct Client {
     access: Access,
     project: Box<str>,
     project_id: Box<str>,
+    concurrency: usize,
     in_flight: Semaphore,
 }
 
@@ -44,8 +45,21 @@ impl Client {
             access: Access::new(account, project, project_id),
             project: project.into(),
             project_id: project_id.into(),
+            concurrency,
             in_flight: Semaphore::new(concurrency),
         }
+    }
+
+    /// The account behind it.
+    pub fn account(&self) -> &Arc<Account> {
+        self.access.account()
+    }
+
+    /// Whether a client for these would be the same.
+    pub fn serves(&self, account: &Arc<Account>, project_id: &str, concurrency: usize) -> bool {
+        Arc::ptr_eq(self.account(), account)
+            && *self.project_id == *project_id
+            && self.concurrency == concurrency
     }
 
     /// The body of `/v3/{project_id}/{path}?{query}` at an endpoint. `api` is the label under which

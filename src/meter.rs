@@ -153,6 +153,20 @@ impl Meters {
         self.config_reload_success_timestamp.set(seconds(now));
     }
 
+    /// The config could not be loaded.
+    pub fn config_refused(&self) {
+        self.config_reload_successful.set(0.0);
+    }
+
+    /// The project left the config: what its gauges say is of no use any more. Counters stay.
+    pub fn forget(&self, project: &str) {
+        self.backoff.sources().remove(project);
+        for gauges in [&self.auth_token_expiry, &self.api_clock_skew, &self.backoff.gauges] {
+            // An error says that there was none.
+            gauges.remove_label_values(&[project]).ok();
+        }
+    }
+
     /// All families with their samples, sorted by name.
     pub fn gather(&self) -> Vec<proto::MetricFamily> {
         self.registry.gather()

@@ -6,7 +6,9 @@ mod schedule;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -31,8 +33,6 @@ pub struct Polling {
     pub meters: Meters,
     /// The time.
     pub clock: Clock,
-    /// How far back incrementals are counted.
-    pub lookback: Lookback,
     /// What was logged and need not be again.
     pub told: Told,
 }
@@ -51,77 +51,152 @@ impl Told {
     }
 }
 
+/// What a loop polls, and how; a reload may exchange it.
+#[derive(Debug)]
+pub struct Assignment {
+    /// Which target.
+    pub target: Arc<Target>,
+    /// By which way.
+    pub client: Arc<Client>,
+    /// How far back incrementals are counted.
+    pub lookback: Lookback,
+}
+
 /// A successful poll.
 type Success = (Reading, Memory);
 
 impl Polling {
-    /// Polls the target at once and then once per interval, until the task is dropped.
-    pub async fn run(self: Arc<Self>, target: Arc<Target>, client: Arc<Client>) {
+    /// Polls a target at once and then once per interval, until the task is dropped or nobody
+    /// assigns any more.
+    pub async fn run(self: Arc<Self>, mut assigned: watch::Receiver<Arc<Assignment>>) {
         let mut memory = Memory::default();
-        let delay = schedule::second(self.clock.now(), target.interval, target.stable_hash());
-        let mut due = Instant::now() + delay;
+        let mut assignment = Arc::clone(&assigned.borrow_and_update());
+        let mut due = self.second(&assignment.target);
         loop {
-            self.show_due(&target, due);
+            self.show_due(&assignment.target, due);
             let started = Instant::now();
             let progress = Arc::new(Progress::default());
             let work = Arc::clone(&self).poll(
-                Arc::clone(&target),
-                Arc::clone(&client),
+                Arc::clone(&assignment),
                 memory.clone(),
                 Arc::clone(&progress),
             );
             // In a task of its own a panic is an outcome.
             let mut poll = AbortOnDropHandle::new(tokio::spawn(work));
-            let success = loop {
+            let outcome = loop {
                 tokio::select! {
-                    outcome = &mut poll => break outcome.unwrap_or_else(|end| Err(panicked(end))),
+                    outcome = &mut poll => {
+                        break Some(outcome.unwrap_or_else(|end| Err(panicked(end))));
+                    }
                     () = sleep_until(due) => {
-                        self.meters.poll_skipped(&target.project, target.product.name);
-                        due += target.interval;
-                        self.show_due(&target, due);
+                        self.meters.poll_skipped(&assignment.target.project, assignment.target.product.name);
+                        due += assignment.target.interval;
+                        self.show_due(&assignment.target, due);
+                    }
+                    changed = assigned.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        if self.reassign(&mut assignment, &mut assigned, &mut due) {
+                            break None;
+                        }
                     }
                 }
             };
-            let outcome = |fault| PollOutcome {
-                ended: self.clock.now(),
-                took: started.elapsed(),
-                requests: progress.requests.get(),
-                records: progress.records.load(Ordering::Relaxed),
-                fault,
-            };
-            self.tell_oddities(&target, &progress);
-            for _ in 0..progress.moved.load(Ordering::Relaxed) {
-                self.meters.poll_inconsistent(&target.project, target.product.name);
+            drop(poll);
+            // A poll by a way that is no longer in force says nothing; the next one begins at once.
+            let Some(outcome) = outcome else { continue };
+            if let Some(next) =
+                self.conclude(&assignment.target, &progress, started.elapsed(), outcome)
+            {
+                memory = next;
             }
-            match success {
-                Ok((reading, next_memory)) => {
-                    memory = next_memory;
-                    self.publish(&target, &outcome(None), Some(&Arc::new(reading)));
+            loop {
+                tokio::select! {
+                    () = sleep_until(due) => {
+                        due += assignment.target.interval;
+                        break;
+                    }
+                    changed = assigned.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        if self.reassign(&mut assignment, &mut assigned, &mut due) {
+                            break;
+                        }
+                    }
                 }
-                Err(fault) => self.publish(&target, &outcome(Some(fault)), None),
             }
-            sleep_until(due).await;
-            due += target.interval;
         }
+    }
+
+    /// Takes a new assignment over. True if it is worth a poll at once: by a new credential the
+    /// target may be readable again.
+    fn reassign(
+        &self,
+        held: &mut Arc<Assignment>,
+        assigned: &mut watch::Receiver<Arc<Assignment>>,
+        due: &mut Instant,
+    ) -> bool {
+        let next = Arc::clone(&assigned.borrow_and_update());
+        if next.target.interval != held.target.interval {
+            *due = self.second(&next.target);
+            self.show_due(&next.target, *due);
+        }
+        let is_new_way = !Arc::ptr_eq(&next.client, &held.client);
+        *held = next;
+        is_new_way
+    }
+
+    /// When the second poll is due if the first begins now.
+    fn second(&self, target: &Target) -> Instant {
+        Instant::now() + schedule::second(self.clock.now(), target.interval, target.stable_hash())
+    }
+
+    /// Publishes how a poll went. Gives what the next one should know, if it went well.
+    fn conclude(
+        &self,
+        target: &Target,
+        progress: &Progress,
+        took: Duration,
+        outcome: Result<Success, Fault>,
+    ) -> Option<Memory> {
+        self.tell_oddities(target, progress);
+        for _ in 0..progress.moved.load(Ordering::Relaxed) {
+            self.meters.poll_inconsistent(&target.project, target.product.name);
+        }
+        let (success, fault) = match outcome {
+            Ok(success) => (Some(success), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let outcome = PollOutcome {
+            ended: self.clock.now(),
+            took,
+            requests: progress.requests.get(),
+            records: progress.records.load(Ordering::Relaxed),
+            fault,
+        };
+        let (reading, memory) = success.unzip();
+        self.publish(target, &outcome, reading.map(Arc::new).as_ref());
+        memory
     }
 
     async fn poll(
         self: Arc<Self>,
-        target: Arc<Target>,
-        client: Arc<Client>,
+        assignment: Arc<Assignment>,
         memory: Memory,
         progress: Arc<Progress>,
     ) -> Result<Success, Fault> {
-        let lookback = self.lookback;
+        let Assignment { target, client, lookback } = &*assignment;
         let Listing { backups, counted_from, known_until, memory } =
-            listing::read(&client, &target, lookback, &memory, self.clock.now(), &progress).await?;
-        self.tell_unknown_words(&target, &backups);
+            listing::read(client, target, *lookback, &memory, self.clock.now(), &progress).await?;
+        self.tell_unknown_words(target, &backups);
         let complete = self.clock.now();
         let observed = known_until.map_or(complete, |until| until.min(complete));
-        Ok((Reading::new(&target, &backups, counted_from, observed), memory))
+        Ok((Reading::new(target, &backups, counted_from, observed), memory))
     }
 
-    fn publish(&self, target: &Arc<Target>, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) {
+    fn publish(&self, target: &Target, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) {
         let reason = outcome.fault.as_ref().map(|fault| fault.reason);
         self.meters.poll(&target.project, target.product.name, reason);
         let failures_before = self.board.update(target, |state| state.after(outcome, reading));
@@ -147,7 +222,7 @@ impl Polling {
         }
     }
 
-    fn show_due(&self, target: &Arc<Target>, due: Instant) {
+    fn show_due(&self, target: &Target, due: Instant) {
         self.board.update(target, |state| TargetState { next_poll: Some(due), ..state.clone() });
     }
 

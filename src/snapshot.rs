@@ -202,11 +202,19 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board on which nothing is known of the targets yet.
-    pub fn new(targets: &[Arc<Target>]) -> Self {
-        let new = |target: &Arc<Target>| Arc::new(TargetState::new(Arc::clone(target)));
-        let snapshot = Snapshot { targets: targets.iter().map(new).collect() };
-        Self { snapshot: ArcSwap::from_pointee(snapshot) }
+    /// Shows these targets from now on. What is known of those that were there is kept.
+    pub fn reassign(&self, targets: &[Arc<Target>]) {
+        self.snapshot.rcu(|snapshot| {
+            let next = |target: &Arc<Target>| {
+                let old = snapshot.targets.iter().find(|old| old.target.is_same(target));
+                let target = Arc::clone(target);
+                Arc::new(match old {
+                    Some(old) => TargetState { target, ..TargetState::clone(old) },
+                    None => TargetState::new(target),
+                })
+            };
+            Snapshot { targets: targets.iter().map(next).collect() }
+        });
     }
 
     /// What is known now.
@@ -218,10 +226,10 @@ impl Board {
     /// Nothing happens if the target is not on the board any more.
     pub fn update(
         &self,
-        target: &Arc<Target>,
+        target: &Target,
         change: impl Fn(&TargetState) -> TargetState,
     ) -> Option<Arc<TargetState>> {
-        let is_it = |state: &&Arc<TargetState>| Arc::ptr_eq(&state.target, target);
+        let is_it = |state: &&Arc<TargetState>| state.target.is_same(target);
         let before = self.snapshot.rcu(|snapshot| {
             let next = |state: &Arc<TargetState>| {
                 if is_it(&state) { Arc::new(change(state)) } else { Arc::clone(state) }

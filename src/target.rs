@@ -55,6 +55,15 @@ impl Target {
         self.instance.as_ref().map_or("", Instance::label)
     }
 
+    /// Whether it is the same target, whatever its settings.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.project == other.project
+            && self.project_id == other.project_id
+            && self.product == other.product
+            && self.endpoint == other.endpoint
+            && self.instance_id() == other.instance_id()
+    }
+
     /// A number that is the same for the same target in every process: its place in the schedule.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Sha256::new();

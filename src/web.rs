@@ -2,6 +2,7 @@
 //! `routes`.
 
 mod gzip;
+mod reloader;
 mod routes;
 mod status;
 
@@ -22,6 +23,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub use reloader::Reloader;
 pub use routes::Site;
 
 /// Connections at a time; more wait in the backlog of the socket.
@@ -73,8 +75,8 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationTok
             .serve_connection(
                 TokioIo::new(Box::pin(stream)),
                 service_fn(move |request| {
-                    let answer = site.answer(&request);
-                    async move { Ok::<_, Infallible>(answer) }
+                    let site = Arc::clone(&site);
+                    async move { Ok::<_, Infallible>(site.answer(&request).await) }
                 }),
             );
         let connection = graceful.watch(connection);

@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let started = match start(&config, arguments, LISTEN_ADDRESS).await {
+    let started = match start(&config, None, arguments, LISTEN_ADDRESS).await {
         Ok(started) => started,
         Err(code) => return code,
     };

@@ -1,6 +1,7 @@
 //! `serve`: the daemon, until a signal.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,6 +15,7 @@ use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::error::Chain;
+use crate::web::Reloader;
 
 const LISTEN_ADDRESS: &str = "0.0.0.0:19747";
 
@@ -31,7 +33,7 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
     for finding in &findings {
         warn!("{finding}");
     }
-    match start(&config, arguments, LISTEN_ADDRESS).await {
+    match start(&config, Some(arguments.config_file.clone()), arguments, LISTEN_ADDRESS).await {
         Ok(started) => started.until_signal().await,
         Err(code) => code,
     }
@@ -46,6 +48,7 @@ pub(super) struct Started {
 /// Starts a daemon that listens where the flags say. An error is logged and is the exit code.
 pub(super) async fn start(
     config: &Config,
+    config_file: Option<PathBuf>,
     arguments: &Arguments,
     default_address: &str,
 ) -> Result<Started, ExitCode> {
@@ -61,6 +64,8 @@ pub(super) async fn start(
     let options = Options {
         listen_addresses,
         telemetry_path: arguments.telemetry_path.clone(),
+        enable_lifecycle: arguments.enable_lifecycle,
+        config_file,
         clock: Clock::system(),
         patience: Patience::default(),
     };
@@ -82,6 +87,7 @@ impl Started {
     /// Runs until SIGTERM or SIGINT; a second one ends it at once.
     pub(super) async fn until_signal(self) -> ExitCode {
         let Self { daemon, mut signals } = self;
+        let reloader = daemon.reloader();
         let stop = CancellationToken::new();
         let run = daemon.run(stop.clone());
         tokio::pin!(run);
@@ -95,15 +101,19 @@ impl Started {
                         ExitCode::from(FAILED)
                     }
                 },
-                name = signals.next() => {
-                    if stopping {
-                        warn!(signal = name, "stopping at once");
+                asked = signals.next() => match asked {
+                    // The daemon logs how it went.
+                    Asked::Reload => drop(tokio::spawn(reload(reloader.clone()))),
+                    Asked::Stop(signal) if stopping => {
+                        warn!(signal, "stopping at once");
                         return ExitCode::from(FAILED);
                     }
-                    info!(signal = name, "stopping");
-                    stopping = true;
-                    stop.cancel();
-                }
+                    Asked::Stop(signal) => {
+                        info!(signal, "stopping");
+                        stopping = true;
+                        stop.cancel();
+                    }
+                },
             }
         }
     }
@@ -125,15 +135,24 @@ impl Signals {
         })
     }
 
-    /// The name of the next signal that asks for the end.
-    async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.terminate.recv() => return "SIGTERM",
-                // Whoever expects a reload must not end the daemon by asking for it.
-                _ = self.hangup.recv() => warn!("SIGHUP does not reload the config; restart"),
-            }
+    /// What the next signal asks for.
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// To read the config again.
+    Reload,
+    /// To end, by the signal of that name.
+    Stop(&'static str),
+}
+
+async fn reload(reloader: Reloader) {
+    reloader.reload().await.ok();
 }

@@ -10,7 +10,7 @@ use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, Head
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{gzip, status};
+use super::{Reloader, gzip, status};
 use crate::clock::Clock;
 use crate::exposition;
 use crate::meter::Meters;
@@ -27,6 +27,8 @@ pub struct Site {
     pub clock: Clock,
     /// The path of the exposition.
     pub telemetry_path: String,
+    /// The way to reload the config, where that is allowed over HTTP.
+    pub reloader: Option<Reloader>,
     /// When the daemon started.
     pub started: Instant,
     /// After how long it is ready although a target was not tried yet.
@@ -42,16 +44,17 @@ const HTML: &str = "text/html; charset=utf-8";
 
 impl Site {
     /// The answer to a request.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Answer {
+    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
         let path = request.uri().path();
+        if path == "/-/reload" {
+            return self.reload(request.method()).await;
+        }
         let metrics = path == self.telemetry_path;
         if !metrics && !matches!(path, "/" | "/-/healthy" | "/-/ready") {
             return text(StatusCode::NOT_FOUND, "404: there is nothing at this path\n");
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "405: GET and HEAD only\n");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+            return not_allowed("GET, HEAD");
         }
         match path {
             _ if metrics => self.metrics(request),
@@ -61,6 +64,20 @@ impl Site {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first round is under way\n")
             }
             _ => self.status(),
+        }
+    }
+
+    async fn reload(&self, method: &Method) -> Answer {
+        if !matches!(*method, Method::POST | Method::PUT) {
+            return not_allowed("POST, PUT");
+        }
+        let Some(reloader) = &self.reloader else {
+            let body = "403: reloading over HTTP needs --web.enable-lifecycle\n";
+            return text(StatusCode::FORBIDDEN, body);
+        };
+        match reloader.reload().await {
+            Ok(()) => text(StatusCode::OK, "reloaded\n"),
+            Err(problems) => whole(StatusCode::BAD_REQUEST, PLAIN, problems + "\n"),
         }
     }
 
@@ -103,6 +120,13 @@ impl Site {
         );
         whole(StatusCode::OK, HTML, page.into_string())
     }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let body = format!("405: {allowed} only\n");
+    let mut answer = whole(StatusCode::METHOD_NOT_ALLOWED, PLAIN, body);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 fn text(status: StatusCode, body: &'static str) -> Answer {

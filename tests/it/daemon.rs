@@ -7,8 +7,8 @@ use clouddb_backup_exporter::app::{self, Options};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::Config;
 use clouddb_backup_exporter::sim::{Cloud, estate};
-use reqwest::Client;
 use reqwest::header::HeaderMap;
+use reqwest::{Client, Method};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -33,7 +33,7 @@ pub(crate) struct Daemon {
     client: Client,
     stop: CancellationToken,
     run: JoinHandle<Result<(), app::Ended>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer of the daemon.
@@ -64,6 +64,8 @@ impl Daemon {
         let options = Options {
             listen_addresses: vec!["127.0.0.1:0".to_owned()],
             telemetry_path: "/metrics".to_owned(),
+            enable_lifecycle: true,
+            config_file: Some(file),
             clock,
             patience: SHORT_WAITS,
         };
@@ -73,12 +75,24 @@ impl Daemon {
         let run = tokio::spawn(daemon.run(stop.clone()));
         // The daemon has chosen the cryptography that the client needs too.
         let client = Client::builder().build().unwrap();
-        Self { url, client, stop, run, _folder: folder }
+        Self { url, client, stop, run, folder }
+    }
+
+    /// Writes the config file anew and asks for it to be read.
+    pub(crate) async fn reload(&self, config: &str) -> Answer {
+        std::fs::write(self.folder.path().join("config.yaml"), config).unwrap();
+        self.ask(Method::POST, "/-/reload").await
+    }
+
+    /// Gets a path.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path).await
     }
 
     /// Asks for a path.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        let mut response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Answer {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let mut response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.unwrap() {

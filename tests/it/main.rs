@@ -21,6 +21,7 @@ mod flow;
 mod listing;
 mod polling;
 mod process;
+mod reload;
 mod sdk;
 mod sim;
 mod tls;

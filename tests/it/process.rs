@@ -1,9 +1,12 @@
 //! The program as an operator runs it: processes, exit codes, signals.
 
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsBackup, RdsInstance, estate};
+use clouddb_backup_exporter::sim::{
+    Answer, Cloud, Estate, Fault, RdsBackup, RdsInstance, Service, estate,
+};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -11,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::daemon::Setup;
+use crate::daemon::{Setup, keys, password};
 use crate::exposition::Exposition;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_clouddb-backup-exporter");
@@ -44,13 +47,19 @@ fn folder_with(config: &str) -> (TempDir, String) {
 struct Running {
     child: Child,
     address: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
     async fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[]).await
+    }
+
+    async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(arguments)
             .arg("--web.listen-address=127.0.0.1:0")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -66,8 +75,33 @@ impl Running {
             panic!("it ended without listening");
         });
         let address = address.await.expect("it listens");
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { child, address }
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                written.lock().unwrap().push(line);
+            }
+        });
+        Self { child, address, log: lines }
+    }
+
+    /// The lines that it logged since it listens.
+    fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has logged a line with this text.
+    async fn logged(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.log().iter().any(|line| line.contains(text)) {
+            assert!(begin.elapsed() < PATIENCE, "{:?}", self.log());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
     }
 
     async fn get(&self, path: &str) -> String {
@@ -95,8 +129,7 @@ impl Running {
 
     /// Sends a signal and gives the exit code, which must come within five seconds.
     async fn end(mut self, signal: &str) -> Option<i32> {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+        self.signal(signal).await;
         let status = timeout(Duration::from_secs(5), self.child.wait()).await;
         status.expect("it ends within five seconds").unwrap().code()
     }
@@ -209,14 +242,104 @@ async fn a_connection_that_stays_open_does_not_hold_the_end() {
 }
 
 #[tokio::test]
-async fn sighup_does_not_end_the_daemon() {
+async fn sighup_reads_the_config_again_and_without_its_flag_http_does_not() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup::new(&cloud).with_ddm();
+    let (folder, flag) = folder_with(&setup.text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let client = reqwest::Client::builder().build().unwrap();
+    let url = format!("http://{}/-/reload", running.address);
+    assert_eq!(client.post(url).send().await.unwrap().status(), 403);
+
+    std::fs::write(folder.path().join("config.yaml"), "nonsense").unwrap();
+    running.signal("-HUP").await;
+    let successful = "clouddb_exporter_config_last_reload_successful";
+    running.until(|it| it.value(successful, &[]) == Some(0.0)).await;
+    let more = setup.with_rds(ID, "name: a").text(&cloud);
+    std::fs::write(folder.path().join("config.yaml"), more).unwrap();
+    running.signal("-HUP").await;
+    running.until(|it| it.values("clouddb_poll_success", &[]).len() == 2).await;
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
     crypto();
     let cloud = Cloud::start(Estate::new()).await.unwrap();
     let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
     let running = Running::start(&[&flag]).await;
-    let id = running.child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
-    assert_eq!(running.get("/-/healthy").await, "healthy\n");
+    // Half a request: the first signal waits for the other half.
+    let mut half = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    running.signal("-TERM").await;
+    running.logged("stopping").await;
+    let begin = Instant::now();
+    assert_eq!(running.end("-TERM").await, Some(1));
+    assert!(begin.elapsed() < Duration::from_secs(3), "the grace is four seconds");
+}
+
+#[tokio::test]
+async fn a_target_that_stays_broken_is_logged_in_growing_gaps_and_when_it_recovers() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    cloud.fault(Fault::status(418).on(Service::Ddm));
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    running.until(|it| it.value("clouddb_poll_failures_total", &TEAPOT) >= Some(5.0)).await;
+    cloud.clear_faults();
+    running.until(|it| it.value("clouddb_poll_success", &[]) == Some(1.0)).await;
+    running.logged("answers again").await;
+    let lines = running.log();
+    let failures = lines.iter().filter(|line| line.contains("cannot poll shop/ddm")).count();
+    assert_eq!(failures, 3, "the first, second and fourth: {lines:?}");
+    let first = lines.iter().find(|line| line.contains("cannot poll")).unwrap();
+    for field in ["project=shop", "product=ddm", "reason=http_4xx", "failures=1", "answered 418"] {
+        assert!(first.contains(field), "{field} in {first}");
+    }
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+const TEAPOT: [(&str, &str); 1] = [("reason", "http_4xx")];
+
+#[tokio::test]
+async fn no_secret_is_logged_or_served_whatever_goes_wrong() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let wrong = "hunter2-is-wrong";
+    let echo = serde_json::json!({ "error_msg": format!("{wrong} and {}", estate::ACCESS_KEY) });
+    for (fault, credential) in [
+        (None, password(&cloud)),
+        (None, password(&cloud).replace(estate::PASSWORD, wrong)),
+        (Some(Fault::answer(Answer::json(403, &echo))), keys().replace(estate::SECRET_KEY, wrong)),
+        (Some(Fault::body("no list")), keys()),
+        (Some(Fault::close()), keys()),
+    ] {
+        cloud.clear_faults();
+        if let Some(fault) = fault {
+            cloud.fault(fault);
+        }
+        let setup = Setup { credential, ..Setup::new(&cloud) }.with_ddm();
+        let (_folder, flag) = folder_with(&setup.text(&cloud));
+        let running = Running::start(&[&flag, "--log.level=debug"]).await;
+        running.until(|it| it.value("clouddb_polls_total", &[]) >= Some(1.0)).await;
+        let said =
+            [running.get("/metrics").await, running.get("/").await, running.log().join("\n")];
+        for secret in [estate::PASSWORD, estate::ACCESS_KEY, estate::SECRET_KEY, wrong] {
+            assert!(said.iter().all(|text| !text.contains(secret)), "{secret} in {said:?}");
+        }
+        assert_eq!(running.end("-TERM").await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_used_for_loopback() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let proxy = [("http_proxy", "http://127.0.0.1:9"), ("HTTPS_PROXY", "http://127.0.0.1:9")];
+    let running = Running::start_with(&[&flag], &proxy).await;
+    running.until(|it| it.value("clouddb_poll_success", &[]) == Some(1.0)).await;
     assert_eq!(running.end("-TERM").await, Some(0));
 }
 

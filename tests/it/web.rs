@@ -137,7 +137,7 @@ async fn metrics_are_text_0_0_4_and_packed_only_when_gzip_is_accepted() {
 #[tokio::test]
 async fn paths_and_methods_that_are_not_served_say_so() {
     let (_cloud, daemon) = demo().await;
-    for path in ["/nothing", "/metrics/", "/-/reload", "/-/", "//"] {
+    for path in ["/nothing", "/metrics/", "/-/reload/", "/-/", "//"] {
         assert_eq!(ask(&daemon, Method::GET, path).await.status(), 404, "{path}");
     }
     for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
