@@ -76,21 +76,19 @@ impl Fleet {
                 lookback: config.poll.incremental_lookback,
             });
             let same = |it: &Loop| it.assignment.borrow().target.is_same(&assignment.target);
-            let next = match old.iter().position(same) {
-                Some(at) => {
-                    let kept = old.swap_remove(at);
-                    kept.assignment.send_replace(assignment);
-                    kept
-                }
-                None => {
-                    let (sender, receiver) = watch::channel(assignment);
-                    let task = self.tasks.spawn(Arc::clone(&self.polling).run(receiver));
-                    Loop { assignment: sender, task }
-                }
-            };
-            self.loops.push(next);
+            self.loops.push(if let Some(at) = old.iter().position(same) {
+                let kept = old.swap_remove(at);
+                kept.assignment.send_replace(assignment);
+                kept
+            } else {
+                let (sender, receiver) = watch::channel(assignment);
+                let task = self.tasks.spawn(Arc::clone(&self.polling).run(receiver));
+                Loop { assignment: sender, task }
+            });
         }
-        old.iter().for_each(|left| left.task.abort());
+        for left in old {
+            left.task.abort();
+        }
         self.accounts = accounts;
         self.clients = clients;
         Ok(())

@@ -12,6 +12,7 @@
 
 mod daemon;
 mod exposition;
+mod running;
 
 mod auth;
 mod config;
@@ -24,5 +25,6 @@ mod process;
 mod reload;
 mod sdk;
 mod sim;
+mod soak;
 mod tls;
 mod web;

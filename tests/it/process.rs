@@ -1,24 +1,20 @@
 //! The program as an operator runs it: processes, exit codes, signals.
 
 use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{
     Answer, Cloud, Estate, Fault, RdsBackup, RdsInstance, Service, estate,
 };
 use jiff::SignedDuration;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::daemon::{Setup, keys, password};
-use crate::exposition::Exposition;
+use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_clouddb-backup-exporter");
-const PATIENCE: Duration = Duration::from_secs(60);
 const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 
 async fn run(arguments: &[&str]) -> Output {
@@ -32,112 +28,6 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A folder with a config file of this text.
-fn folder_with(config: &str) -> (TempDir, String) {
-    let folder = TempDir::new().unwrap();
-    let file = folder.path().join("config.yaml");
-    std::fs::write(&file, config).unwrap();
-    let flag = format!("--config.file={}", file.display());
-    (folder, flag)
-}
-
-/// A running program, with the address that it logged.
-struct Running {
-    child: Child,
-    address: String,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Running {
-    async fn start(arguments: &[&str]) -> Self {
-        Self::start_with(arguments, &[]).await
-    }
-
-    async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
-            .arg("--web.listen-address=127.0.0.1:0")
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = timeout(PATIENCE, async {
-            while let Some(line) = log.next_line().await.unwrap() {
-                if let Some((_, behind)) = line.split_once("listening on ") {
-                    return behind.split(['"', ' ']).next().unwrap().to_owned();
-                }
-            }
-            panic!("it ended without listening");
-        });
-        let address = address.await.expect("it listens");
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&lines);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = log.next_line().await {
-                written.lock().unwrap().push(line);
-            }
-        });
-        Self { child, address, log: lines }
-    }
-
-    /// The lines that it logged since it listens.
-    fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// Waits until it has logged a line with this text.
-    async fn logged(&self, text: &str) {
-        let begin = Instant::now();
-        while !self.log().iter().any(|line| line.contains(text)) {
-            assert!(begin.elapsed() < PATIENCE, "{:?}", self.log());
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    async fn signal(&self, signal: &str) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let client = reqwest::Client::builder().build().unwrap();
-        let url = format!("http://{}{path}", self.address);
-        let mut response = client.get(url).send().await.unwrap();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.unwrap() {
-            body.extend_from_slice(&chunk);
-        }
-        String::from_utf8(body).unwrap()
-    }
-
-    async fn until(&self, condition: impl Fn(&Exposition) -> bool) -> Exposition {
-        let begin = Instant::now();
-        loop {
-            let exposition = Exposition::read(&self.get("/metrics").await);
-            if condition(&exposition) {
-                return exposition;
-            }
-            assert!(begin.elapsed() < PATIENCE, "{}", exposition.text());
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Sends a signal and gives the exit code, which must come within five seconds.
-    async fn end(mut self, signal: &str) -> Option<i32> {
-        self.signal(signal).await;
-        let status = timeout(Duration::from_secs(5), self.child.wait()).await;
-        status.expect("it ends within five seconds").unwrap().code()
-    }
-}
-
-/// The client of this process needs the cryptography that the daemon chooses in its own.
-fn crypto() {
-    rustls::crypto::ring::default_provider().install_default().ok();
 }
 
 #[tokio::test]
