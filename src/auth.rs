@@ -333,6 +333,7 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target;
 
     #[tokio::test(start_paused = true)]
     async fn the_budget_has_a_burst_of_one_second_and_then_keeps_its_rate() {
@@ -351,5 +352,22 @@ mod tests {
             let took = begin.elapsed().as_secs_f64();
             assert!((took - expected).abs() < 0.01 * expected + 0.01, "{rate}: {took} s");
         }
+    }
+
+    #[tokio::test]
+    async fn what_authorises_a_request_does_not_show_in_its_debug_output() {
+        let targets = target::tests::read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        );
+        let credential = Arc::clone(&targets[0].credential);
+        let clock = Clock::new(|| Timestamp::UNIX_EPOCH);
+        let account =
+            Account::new(credential, Duration::from_secs(1), clock, Meters::new().unwrap());
+        let access = Access::new(Arc::new(account.unwrap()), "shop", "p1");
+        let proof = access.proof().await.unwrap();
+        let request = access.request(&proof, &targets[0].endpoint, "/v3/p1/backups", &[]).unwrap();
+        assert!(request.headers()[AUTHORIZATION].to_str().unwrap().contains("Access=AK"));
+        assert!(!format!("{request:?}").contains("Access=AK"), "{request:?}");
     }
 }
