@@ -12,11 +12,15 @@
 
 mod daemon;
 mod exposition;
+mod log;
 
+mod app;
 mod auth;
+mod client;
 mod config;
 mod docs;
 mod flow;
+mod http;
 mod listing;
 mod polling;
 mod process;

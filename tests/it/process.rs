@@ -1,6 +1,7 @@
 //! The program as an operator runs it: processes, exit codes, signals.
 
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsBackup, RdsInstance, estate};
@@ -44,6 +45,8 @@ fn folder_with(config: &str) -> (TempDir, String) {
 struct Running {
     child: Child,
     address: String,
+    /// What it logged after that, so far.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
@@ -66,8 +69,14 @@ impl Running {
             panic!("it ended without listening");
         });
         let address = address.await.expect("it listens");
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { child, address }
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let logged = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                logged.lock().unwrap().push(line);
+            }
+        });
+        Self { child, address, log: lines }
     }
 
     async fn get(&self, path: &str) -> String {
@@ -350,5 +359,78 @@ async fn twenty_instances_of_three_hundred_records_fit_into_25_mb() {
     // The code of the dev profile alone is 10 MB more.
     let most = if cfg!(debug_assertions) { 40e6 } else { 25e6 };
     assert!(resident < most, "{resident} bytes");
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_daemon_at_once_with_1() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    // What is not asked to its end has four seconds.
+    let mut idle = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    idle.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    assert_eq!(running.get("/-/healthy").await, "healthy\n");
+    let id = running.child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    let begin = Instant::now();
+    while tokio::net::TcpStream::connect(&running.address).await.is_ok() {
+        assert!(begin.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.end("-TERM").await, Some(1));
+}
+
+#[tokio::test]
+async fn the_demo_prints_where_to_look_and_no_password() {
+    let mut running = Running::start(&["demo", "--web.telemetry-path=/probe"]).await;
+    let mut printed = BufReader::new(running.child.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains("Ctrl-C")) {
+        let line = timeout(PATIENCE, printed.next_line()).await.expect("it prints on").unwrap();
+        lines.push(line.expect("it prints to the end"));
+    }
+    let printed = lines.join("\n");
+    for line in [
+        format!("status page:     http://{}/", running.address),
+        format!("metrics:         http://{}/probe", running.address),
+    ] {
+        assert!(lines.contains(&line), "{line} in\n{printed}");
+    }
+    for part in ["IAM http://127.0.0.1:", "RDS http://127.0.0.1:", "DDM http://127.0.0.1:"] {
+        assert!(printed.contains(part), "{part} in\n{printed}");
+    }
+    assert!(printed.contains("password: ***") && !printed.contains(estate::PASSWORD), "{printed}");
+    assert_eq!(running.end("-INT").await, Some(0));
+}
+
+#[tokio::test]
+async fn findings_are_logged_as_warnings_and_the_daemon_starts_all_the_same() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("--web.listen-address={}", taken.local_addr().unwrap());
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    // The port is taken, so that it goes as far as that and ends.
+    let told = stderr(&run(&[&flag, &address]).await);
+    assert!(told.contains("level=warn") && told.contains("finding: poll.interval"), "{told}");
+    assert!(told.contains("cannot listen on"), "{told}");
+    let errors = stderr(&run(&[&flag, &address, "--log.level=error"]).await);
+    assert!(!errors.contains("poll.interval") && errors.contains("cannot listen on"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_level_debug_logs_what_is_of_no_interest_otherwise() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag, "--log.level=debug"]).await;
+    let mut odd = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    odd.write_all(b"this is no HTTP\r\n\r\n").await.unwrap();
+    let logged = |part: &str| running.log.lock().unwrap().iter().any(|line| line.contains(part));
+    let begin = Instant::now();
+    while !logged("a connection ended badly") {
+        assert!(begin.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(running.end("-TERM").await, Some(0));
 }
