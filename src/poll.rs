@@ -183,6 +183,7 @@ fn panicked(end: JoinError) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::io;
     use std::net::TcpListener;
     use std::sync::atomic::AtomicU64;
@@ -190,6 +191,7 @@ mod tests {
 
     use jiff::Timestamp;
     use reqwest::Url;
+    use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -329,13 +331,16 @@ mod tests {
         assert_eq!(polled.count(&metric::POLLS), 2);
     }
 
-    /// What is logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    thread_local! {
+        /// What this thread logs.
+        static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
 
-    impl io::Write for Log {
+    struct ToThread;
+
+    impl io::Write for ToThread {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            LOG.with_borrow_mut(|log| log.write(bytes))
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -346,11 +351,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failing_target_is_told_at_once_then_in_growing_gaps_and_when_it_answers_again() {
         static BEGUN: AtomicU64 = AtomicU64::new(0);
-        let log = Log::default();
-        let writer = log.clone();
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false);
-        let layer = layer.with_writer(move || writer.clone());
-        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        // Of the process: with one for this thread alone, another that comes first to a line of the
+        // code would switch it off for all.
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ToThread);
+        let registry = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer);
+        tracing::subscriber::set_global_default(registry).unwrap();
         let target = target(
             |_| {
                 assert!(BEGUN.fetch_add(1, Ordering::Relaxed) >= 9, "index 7 of 3");
@@ -361,7 +366,7 @@ mod tests {
         let last = Instant::now() + second(&target) + INTERVAL * 10;
         let _polled = polled(target, INTERVAL);
         sleep_until(last).await;
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = String::from_utf8(LOG.take()).unwrap();
         let told: Vec<&str> = log.lines().filter(|line| line.contains("shop/rds/orders")).collect();
         let [broken @ .., healed] = &told[..] else { panic!("{log}") };
         let failures = broken.iter().map(|line| line.split("failures=").nth(1).unwrap());
