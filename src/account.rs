@@ -157,9 +157,14 @@ impl Account {
         self.state().throttle.remaining(Instant::now()).unwrap_or_default()
     }
 
-    /// The cloud refused a token twice, the second time one that was just fetched.
+    /// The cloud refused a token twice, the second time one that was just fetched: that is as good as
+    /// refusing the secret.
     pub fn token_refused(&self) {
-        self.state().refusal.refused(Instant::now());
+        let mut state = self.state();
+        let material = state.keyring.in_force();
+        if !state.keyring.refused(&material, &self.credential) {
+            state.refusal.refused(Instant::now());
+        }
     }
 
     /// Asks, again after faults that may pass. `make` makes the request of each try, so that each is

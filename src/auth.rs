@@ -291,3 +291,35 @@ impl Known {
         self.usable(Instant::now()).0.map(Proof::Token).ok_or(fault)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::account::{Patience, Terms};
+    use crate::clock::Clock;
+    use crate::meter::Meters;
+    use crate::target;
+
+    #[tokio::test]
+    async fn what_authorises_a_request_does_not_show_in_its_debug_output() {
+        let targets = target::tests::read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        );
+        let credential = Arc::clone(&targets[0].credential);
+        let terms = Terms {
+            request_timeout: Duration::from_secs(1),
+            patience: Patience::default(),
+            clock: Clock::new(|| Timestamp::UNIX_EPOCH),
+            meters: Meters::new().unwrap(),
+        };
+        let account = Account::new(credential, terms);
+        let access = Access::new(Arc::new(account.unwrap()), "shop", "p1");
+        let proof = access.proof().await.unwrap();
+        let request = access.request(&proof, &targets[0].endpoint, "/v3/p1/backups", &[]).unwrap();
+        assert!(request.headers()[AUTHORIZATION].to_str().unwrap().contains("Access=AK"));
+        assert!(!format!("{request:?}").contains("Access=AK"), "{request:?}");
+    }
+}

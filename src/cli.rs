@@ -118,9 +118,21 @@ mod tests {
 
     #[test]
     fn the_path_of_the_metrics_is_a_path_of_its_own() {
-        for path in ["metrics", "/", "/-/ready", "", "/metrics?x=1"] {
+        for path in ["metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "", "/metrics?x=1"] {
             let flag = format!("--web.telemetry-path={path}");
             assert!(Arguments::try_parse_from(["x", &flag]).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn without_flags_the_documented_defaults_are_in_force() {
+        let arguments = Arguments::parse_from(["x"]);
+        assert_eq!(arguments.command, None);
+        assert_eq!(arguments.config_file, PathBuf::from("config.yaml"));
+        assert_eq!(arguments.listen_addresses, Vec::<String>::new());
+        assert_eq!(arguments.telemetry_path, "/metrics");
+        assert_eq!(arguments.log_level, LogLevel::Info);
+        assert_eq!(arguments.log_format, LogFormat::Logfmt);
+        assert!(!arguments.config_check);
     }
 }

@@ -264,10 +264,18 @@ fn escape(text: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use prometheus::{GaugeVec, Opts};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, Times};
+    use crate::error::{Fault, Reason};
+    use crate::snapshot::PollOutcome;
+    use crate::summary::{Median, Success, Summary, summarise};
+    use crate::target;
 
     /// The same family by the library.
     fn by_library(metric: &Metric, values: &[&str], value: f64) -> String {
@@ -330,5 +338,125 @@ mod tests {
              clouddb_polls_total{project=\"b\\\"\\\\\\n\",product=\"rds\"} 2.5\n"
         );
         assert!(metric::ALL.iter().all(|metric| !metric.help.contains(['\\', '\n'])));
+    }
+
+    /// The median of 60, 61 and 64 bytes.
+    fn baseline() -> Option<Median> {
+        let backup_type = BackupType { name: "auto", times: Times::Job };
+        let record = |(at, bytes)| Backup {
+            id: BackupId::new("x"),
+            instance_id: InstanceId::new("db"),
+            instance_name: None,
+            instance_status: None,
+            engine: None,
+            backup_type,
+            status: Status::Completed,
+            begin: Timestamp::from_second(at).ok(),
+            end: None,
+            bytes: Some(bytes),
+            unknown_type: None,
+            unknown_status: None,
+        };
+        let records = [(1, 64), (2, 61), (3, 60), (4, 5)].map(record);
+        summarise(backup_type, &records.each_ref(), None).size_baseline
+    }
+
+    /// A snapshot in which no two numbers are alike.
+    fn snapshot() -> Snapshot {
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let targets = target::tests::read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    labels: { team: red }\n    \
+             rds:\n      endpoint: https://rds.example\n      \
+             instances: [{ id: db, name: orders }, { id: new }]\n  \
+             - name: pay\n    project_id: p2\n    credentials: main\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        );
+        let mut summary = Summary {
+            last_success: Some(Success {
+                end: at(1),
+                bytes: Some(2),
+                duration: Some(Duration::from_millis(3500)),
+            }),
+            last_attempt: Some(at(4)),
+            last_attempt_success: Some(false),
+            last_failure: Some(at(5)),
+            failures_since_last_success: Some(6),
+            running_since: Some(at(7)),
+            oldest_success: Some(at(8)),
+            size_baseline: baseline(),
+            ..Summary::default()
+        };
+        for (amount, status) in (1..).zip(Status::ALL) {
+            summary.backups.add(status, 10 + amount);
+            summary.bytes.add(status, 20 + amount);
+        }
+        let known = TypeReading {
+            backup_type: BackupType { name: "auto", times: Times::Job },
+            summary,
+            max_age: Some(Duration::from_secs(31)),
+        };
+        let unknown = TypeReading {
+            backup_type: BackupType::UNKNOWN,
+            summary: Summary::default(),
+            max_age: None,
+        };
+        let instance = Instance {
+            id: InstanceId::new("db"),
+            name: "orders".into(),
+            engine: Engine { name: "MySQL".into(), version: "8.0".into() },
+            status: Some("ACTIVE".into()),
+            types: vec![known, unknown],
+        };
+        let reading = |instances, unknown_types, unknown_statuses| {
+            Arc::new(Reading { observed: at(40), instances, unknown_types, unknown_statuses })
+        };
+        let outcome = PollOutcome {
+            ended: at(41),
+            took: Duration::from_millis(42_500),
+            requests: 43,
+            records: 44,
+            fault: Some(Fault::new(Reason::Timeout, "no answer")),
+        };
+        let states = [
+            TargetState {
+                last_poll: Some(outcome.clone()),
+                last_success: Some(at(45)),
+                failures: 46,
+                reading: Some(reading(vec![instance], 47, 48)),
+                ..TargetState::new(Arc::clone(&targets[0]))
+            },
+            TargetState {
+                last_poll: Some(PollOutcome { fault: None, ..outcome }),
+                reading: Some(reading(Vec::new(), 100, 200)),
+                ..TargetState::new(Arc::clone(&targets[1]))
+            },
+            TargetState::new(Arc::clone(&targets[2])),
+        ];
+        Snapshot { targets: states.map(Arc::new).into() }
+    }
+
+    #[test]
+    fn each_number_is_shown_under_its_own_name() {
+        let now = Timestamp::from_second(1_700_000_051).unwrap();
+        let mut text = Text::default();
+        backups(&mut text, &snapshot(), now);
+        instances(&mut text, &snapshot());
+        polls(&mut text, &snapshot());
+        let lines: Vec<&str> = text.0.lines().filter(|line| !line.starts_with('#')).collect();
+        let expected = include_str!("../tests/data/exposition.prom");
+        assert_eq!(lines.join("\n") + "\n", expected);
+    }
+
+    #[test]
+    fn an_age_grows_from_scrape_to_scrape_and_is_never_below_zero() {
+        let age = |second: i64| {
+            let mut text = Text::default();
+            let now = Timestamp::from_second(1_700_000_000 + second).unwrap();
+            backups(&mut text, &snapshot(), now);
+            let line = text.0.lines().find(|line| line.contains("_last_success_age_seconds{"));
+            line.unwrap().rsplit(' ').next().unwrap().to_owned()
+        };
+        // The backup ended at second 1: a clock of ours that is late must not make it younger.
+        assert_eq!([age(-100), age(0), age(1), age(3), age(90_001)], ["0", "0", "0", "2", "90000"]);
     }
 }

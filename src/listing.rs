@@ -220,7 +220,7 @@ impl Reader<'_> {
         let Some(trouble) = trouble.filter(|_| !first.is_empty()) else { return Ok(first) };
         let (second, again) = self.look(answered).await?;
         let Some(again) = again.filter(|_| first != second) else { return Ok(second) };
-        self.progress.moved.fetch_add(1, Ordering::Relaxed);
+        self.moved();
         Err(Fault::new(
             Reason::Pagination,
             format!("the list without a type moved while it was read: {trouble}; then {again}"),
@@ -285,12 +285,17 @@ impl Reader<'_> {
         window: Option<&Window>,
     ) -> Result<Vec<Backup>, Fault> {
         let mut list = ListOf { reader: self, backup_type, window };
-        let Walk { backups, foreign_total, .. } =
-            page::walk(self.target.product.page_limit, &mut list).await?;
-        if foreign_total.is_some() {
-            self.progress.has_foreign_total.store(true, Ordering::Relaxed);
+        let walk = page::walk(self.target.product.page_limit, &mut list).await;
+        match &walk {
+            Ok(Walk { foreign_total: Some(_), .. }) => {
+                self.progress.has_foreign_total.store(true, Ordering::Relaxed);
+            }
+            Ok(Walk { moved: false, .. }) => {}
+            Ok(_) => self.moved(),
+            Err(fault) if fault.reason == Reason::Pagination => self.moved(),
+            Err(_) => {}
         }
-        Ok(backups)
+        walk.map(|walk| walk.backups)
     }
 
     async fn page(
@@ -323,6 +328,10 @@ impl Reader<'_> {
         })
     }
 
+    fn moved(&self) {
+        self.progress.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Takes what a list of this poll brought.
     fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
         for backup in backups {
@@ -348,9 +357,8 @@ impl Paged for ListOf<'_, '_> {
         self.reader.page(self.backup_type, self.window, offset, limit)
     }
 
-    fn moved(&mut self) {
-        self.reader.progress.moved.fetch_add(1, Ordering::Relaxed);
-    }
+    /// What becomes of it is told by the walk.
+    fn moved(&mut self) {}
 }
 
 /// Whether the cloud does not accept the question, rather than who asks.

@@ -30,7 +30,8 @@ pub trait Paged {
     fn page(&mut self, offset: u64, limit: u32)
     -> impl Future<Output = Result<Page, Fault>> + Send;
 
-    /// Told when the list moved under a walk.
+    /// Told when a walk does not add up: the list moved under it, or its total is about something
+    /// else.
     fn moved(&mut self);
 }
 
@@ -39,13 +40,11 @@ pub trait Paged {
 /// What is returned holds every record that was there during the whole walk and none that never
 /// was.
 pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
-    let first = pass(limit, MAX_PAGES, list).await?;
+    let first = pass(limit, None, list).await?;
     let Some(trouble) = first.trouble() else { return Ok(first.into_walk(false)) };
-    let second = pass(limit, MAX_PAGES, list).await?;
-    let Some(again) = second.trouble() else {
-        list.moved();
-        return Ok(second.into_walk(true));
-    };
+    list.moved();
+    let second = pass(limit, None, list).await?;
+    let Some(again) = second.trouble() else { return Ok(second.into_walk(true)) };
     if first.whole_but_for_its_total()
         && second.whole_but_for_its_total()
         && first.ids == second.ids
@@ -77,7 +76,7 @@ pub struct Look {
 /// Goes through a list once, and through no more than `most_pages` of it. What it brings is good
 /// for seeing whether there is anything new in it.
 pub async fn look(limit: u32, most_pages: u64, list: &mut impl Paged) -> Result<Look, Fault> {
-    let pass = pass(limit, most_pages, list).await?;
+    let pass = pass(limit, Some(most_pages), list).await?;
     Ok(Look { trouble: pass.trouble(), cut: pass.cut, backups: pass.backups })
 }
 
@@ -100,12 +99,15 @@ struct Pass {
     cut: bool,
 }
 
-async fn pass(limit: u32, cut_after: u64, list: &mut impl Paged) -> Result<Pass, Fault> {
+async fn pass(limit: u32, cut_after: Option<u64>, list: &mut impl Paged) -> Result<Pass, Fault> {
     let head = list.page(0, limit).await?;
     // A service that gives less than it was asked for says so; with offsets that are no multiple
     // of what it uses, one that counts pages would be misread.
     let limit = head.limit.filter(|echo| (1..limit).contains(echo)).unwrap_or(limit);
-    let most_pages = most_pages(head.total, limit, cut_after)?;
+    let most_pages = match cut_after {
+        None => most_pages(head.total, limit)?,
+        Some(most) => most,
+    };
     let mut pass = Pass {
         backups: Vec::new(),
         ids: HashSet::new(),
@@ -120,7 +122,7 @@ async fn pass(limit: u32, cut_after: u64, list: &mut impl Paged) -> Result<Pass,
     };
     let mut brought_news = pass.take(head.clone());
     while brought_news && !pass.at_end() {
-        pass.cut = pass.pages >= cut_after;
+        pass.cut = cut_after.is_some_and(|most| pass.pages >= most);
         if pass.cut {
             return Ok(pass);
         }
@@ -146,15 +148,15 @@ async fn pass(limit: u32, cut_after: u64, list: &mut impl Paged) -> Result<Pass,
 }
 
 /// As many as the total needs, and room for a list that grows while it is read.
-fn most_pages(total: u64, limit: u32, cut_after: u64) -> Result<u64, Fault> {
+fn most_pages(total: u64, limit: u32) -> Result<u64, Fault> {
     let needed = total.div_ceil(u64::from(limit));
-    if needed > MAX_PAGES && cut_after >= MAX_PAGES {
+    if needed > MAX_PAGES {
         return Err(Fault::new(
             Reason::Limit,
             format!("the list has {total} records, which is more than {MAX_PAGES} pages"),
         ));
     }
-    Ok(needed.saturating_mul(2).saturating_add(10).min(MAX_PAGES))
+    Ok((2 * needed + 10).min(MAX_PAGES))
 }
 
 impl Pass {

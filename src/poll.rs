@@ -284,7 +284,210 @@ fn panicked(end: JoinError) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::net::TcpListener;
+    use std::sync::atomic::AtomicU64;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use reqwest::Url;
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
+    use crate::account::{Account, Patience, Terms};
+    use crate::metric::{self, Metric};
+    use crate::product::{List, Product};
+    use crate::target;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+    const INSTANT: Duration = Duration::from_millis(1);
+    const NOWHERE: &str = "http://127.0.0.1:1";
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    /// When its second poll is due, after the first one.
+    fn second(target: &Target) -> Duration {
+        schedule::second(now(), INTERVAL, target.stable_hash())
+    }
+
+    /// The only target of a config, with another product and endpoint.
+    fn target(lists: fn(&str) -> &'static [List], endpoint: &str) -> Target {
+        let targets = target::tests::read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, instances: [{ id: db, name: orders }] }\n",
+        );
+        let [target] = <[_; 1]>::try_from(targets).unwrap();
+        let target = Arc::into_inner(target).unwrap();
+        let product = Product { lists, untyped: false, ..*target.product };
+        let endpoint = Url::parse(endpoint).unwrap();
+        Target { product: Box::leak(Box::new(product)), endpoint, ..target }
+    }
+
+    /// A target that is polled, in paused time.
+    struct Polled {
+        polling: Arc<Polling>,
+        _assign: watch::Sender<Arc<Assignment>>,
+        _run: AbortOnDropHandle<()>,
+    }
+
+    fn polled(target: Target, request_timeout: Duration) -> Polled {
+        let target = Arc::new(target);
+        let meters = Meters::new().unwrap();
+        meters.know(&target.project, target.product.name, &[]);
+        let clock = Clock::new(now);
+        let credential = Arc::clone(&target.credential);
+        let terms = Terms {
+            request_timeout,
+            patience: Patience { tries: 1, ..Patience::default() },
+            clock: clock.clone(),
+            meters: meters.clone(),
+        };
+        let account = Account::new(credential, terms).unwrap();
+        let client = Client::new(Arc::new(account), &target.project, &target.project_id, 4);
+        let board = Arc::new(Board::default());
+        board.reassign(&[Arc::clone(&target)]);
+        let polling = Arc::new(Polling { board, meters, clock, told: Told::default() });
+        let (assign, assigned) = watch::channel(Arc::new(Assignment {
+            target,
+            client: Arc::new(client),
+            lookback: Lookback::All,
+        }));
+        let run = tokio::spawn(Arc::clone(&polling).run(assigned));
+        Polled { polling, _assign: assign, _run: AbortOnDropHandle::new(run) }
+    }
+
+    impl Polled {
+        /// The sum of a counter.
+        fn count(&self, metric: &Metric) -> u64 {
+            let families = self.polling.meters.gather();
+            let family = families.iter().find(|family| family.name() == metric.name).unwrap();
+            let values = family.get_metric().iter().map(|sample| sample.get_counter().get_value());
+            format!("{}", values.sum::<f64>()).parse().unwrap()
+        }
+
+        fn state(&self) -> Arc<TargetState> {
+            Arc::clone(&self.polling.board.snapshot().targets[0])
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_come_at_once_then_at_the_phase_of_the_target_and_then_once_per_interval() {
+        let begin = Instant::now();
+        let target = target(|_| &[], NOWHERE);
+        let mut due = begin + second(&target);
+        let polled = polled(target, INTERVAL);
+        for polls in 1..=4 {
+            sleep_until(due - INSTANT).await;
+            assert_eq!(polled.count(&metric::POLLS), polls);
+            assert_eq!(polled.state().next_poll, Some(due));
+            sleep_until(due + INSTANT).await;
+            assert_eq!(polled.count(&metric::POLLS), polls + 1);
+            due += INTERVAL;
+        }
+        assert_eq!(polled.count(&metric::POLL_FAILURES), 0);
+        assert_eq!(polled.count(&metric::POLL_SKIPPED), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_poll_runs_each_due_one_is_skipped_and_counted_once() {
+        static WHOLE: [List; 1] = [List { backup_type: None, windowed: false }];
+        // It lets connect, and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let target = target(|_| &WHOLE, &endpoint);
+        let begin = Instant::now();
+        let second = second(&target);
+        let timeout = second + INTERVAL * 5 / 2;
+        let polled = polled(target, timeout);
+        sleep_until(begin + timeout - INSTANT).await;
+        assert_eq!(polled.count(&metric::POLL_SKIPPED), 3);
+        assert_eq!(polled.count(&metric::POLLS), 0);
+        assert_eq!(polled.state().next_poll, Some(begin + second + INTERVAL * 3));
+        sleep_until(begin + timeout + INSTANT).await;
+        assert_eq!(polled.count(&metric::POLLS), 1);
+        let poll = polled.state().last_poll.clone().unwrap();
+        assert_eq!((poll.requests, poll.records), (1, 0));
+        assert_eq!(poll.fault.unwrap().reason, Reason::Timeout);
+        assert!((timeout..timeout + INSTANT * 5).contains(&poll.took), "{:?}", poll.took);
+        // The next one begins when it is due, and is late in turn.
+        sleep_until(begin + second + INTERVAL * 4 + INSTANT).await;
+        assert_eq!(polled.count(&metric::POLL_SKIPPED), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_that_panics_is_a_failed_one_and_the_next_comes_when_it_is_due() {
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let target = target(
+            |_| {
+                assert!(BEGUN.fetch_add(1, Ordering::Relaxed) > 0, "index 7 of 3");
+                &[]
+            },
+            NOWHERE,
+        );
+        let due = Instant::now() + second(&target);
+        let polled = polled(target, INTERVAL);
+        sleep_until(due - INSTANT).await;
+        let fault = polled.state().last_poll.as_ref().unwrap().fault.clone().unwrap();
+        assert_eq!(fault.reason, Reason::Internal);
+        assert!(fault.message.contains("index 7 of 3"), "{fault}");
+        sleep_until(due + INSTANT).await;
+        assert_eq!(polled.state().last_poll.as_ref().unwrap().fault, None);
+        assert_eq!(polled.count(&metric::POLLS), 2);
+    }
+
+    thread_local! {
+        /// What this thread logs.
+        static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+
+    struct ToThread;
+
+    impl io::Write for ToThread {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            LOG.with_borrow_mut(|log| log.write(bytes))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_target_is_told_at_once_then_in_growing_gaps_and_when_it_answers_again() {
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        // Of the process: with one for this thread alone, another that comes first to a line of the
+        // code would switch it off for all.
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ToThread);
+        let registry = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer);
+        tracing::subscriber::set_global_default(registry).unwrap();
+        let target = target(
+            |_| {
+                assert!(BEGUN.fetch_add(1, Ordering::Relaxed) >= 9, "index 7 of 3");
+                &[]
+            },
+            NOWHERE,
+        );
+        let last = Instant::now() + second(&target) + INTERVAL * 10;
+        let _polled = polled(target, INTERVAL);
+        sleep_until(last).await;
+        let log = String::from_utf8(LOG.take()).unwrap();
+        let told: Vec<&str> = log.lines().filter(|line| line.contains("shop/rds/orders")).collect();
+        let [broken @ .., healed] = &told[..] else { panic!("{log}") };
+        let failures = broken.iter().map(|line| line.split("failures=").nth(1).unwrap());
+        assert_eq!(failures.collect::<Vec<_>>(), ["1", "2", "4", "8"], "{log}");
+        for line in broken {
+            assert!(
+                line.contains("cannot poll shop/rds/orders: a fault of this program"),
+                "{line}"
+            );
+            assert!(line.contains("reason=\"internal\""), "{line}");
+        }
+        assert!(healed.contains("answers again after 9 failed polls"), "{healed}");
+    }
 
     #[test]
     fn what_is_told_is_told_once_and_not_without_end() {

@@ -239,3 +239,139 @@ impl Board {
         before.targets.iter().find(is_it).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::{BackupId, Times};
+    use crate::error::Reason;
+    use crate::target::tests::read;
+
+    const AUTO: BackupType = BackupType { name: "auto", times: Times::Job };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    /// An instance with a name of the config, and one without.
+    fn targets() -> Vec<Arc<Target>> {
+        read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    rds:\n      \
+             endpoint: https://rds.example\n      \
+             instances: [{ id: db, name: orders }, { id: other }]\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        )
+    }
+
+    /// A completed record with the name, the state and the engine version that it tells.
+    fn backup(id: &str, begin: Option<i64>, told: Option<&str>) -> Backup {
+        Backup {
+            id: BackupId::new(id),
+            instance_id: InstanceId::new("db"),
+            instance_name: told.map(Into::into),
+            instance_status: told.map(Into::into),
+            engine: told.map(|told| Engine { name: "MySQL".into(), version: told.into() }),
+            backup_type: AUTO,
+            status: Status::Completed,
+            begin: begin.map(at),
+            end: begin.map(|begin| at(begin + 60)),
+            bytes: None,
+            unknown_type: None,
+            unknown_status: None,
+        }
+    }
+
+    fn reading(target: &Target, backups: &[Backup]) -> Reading {
+        Reading::new(target, backups, None, at(0))
+    }
+
+    #[test]
+    fn name_state_and_engine_are_those_of_the_newest_record_that_tells_them() {
+        let project = &targets()[2];
+        let newest = backup("a", Some(30), Some("newest"));
+        let older = [backup("b", Some(20), Some("older")), backup("c", None, Some("timeless"))];
+        let silent = backup("d", Some(40), None);
+        let twin = backup("0", Some(30), Some("same time, lesser id"));
+        let orders = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]];
+        let all = [newest, silent, twin, older[0].clone(), older[1].clone()];
+        for order in orders {
+            let backups = order.map(|at: usize| all[at].clone());
+            let Reading { instances, .. } = reading(project, &backups);
+            let [instance] = &instances[..] else { panic!("{instances:?}") };
+            assert_eq!(&*instance.name, "newest", "{order:?}");
+            assert_eq!(instance.status.as_deref(), Some("newest"), "{order:?}");
+            assert_eq!(&*instance.engine.version, "newest", "{order:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_config_else_that_of_the_cloud_else_the_id() {
+        let targets = targets();
+        let told = [backup("a", Some(30), Some("told"))];
+        assert_eq!(&*reading(&targets[0], &told).instances[0].name, "orders");
+        assert_eq!(&*reading(&targets[2], &told).instances[0].name, "told");
+        let silent = [backup("a", Some(30), None)];
+        assert_eq!(&*reading(&targets[2], &silent).instances[0].name, "db");
+        assert_eq!(&*reading(&targets[1], &[]).instances[0].name, "other");
+    }
+
+    #[test]
+    fn a_type_is_there_if_it_is_expected_or_has_a_record() {
+        let target = &targets()[0];
+        let manual = BackupType { name: "manual", ..AUTO };
+        let backups = [Backup { backup_type: manual, ..backup("a", Some(30), None) }];
+        let Reading { instances, .. } = reading(target, &backups);
+        let types: Vec<_> = instances[0]
+            .types
+            .iter()
+            .map(|of| (of.backup_type.name, of.max_age.map(|age| age.as_secs() / 3600)))
+            .collect();
+        assert_eq!(types, [("auto", Some(26)), ("manual", None)]);
+        assert_eq!(reading(&targets()[2], &[]).instances, [], "a project has none of its own");
+    }
+
+    fn outcome(ended: i64, fault: Option<Fault>) -> PollOutcome {
+        let took = Duration::from_secs(3);
+        PollOutcome { ended: at(ended), took, requests: 4, records: 5, fault }
+    }
+
+    #[test]
+    fn a_failed_poll_changes_what_is_known_of_polls_and_nothing_else() {
+        let target = &targets()[0];
+        let fault = || Some(Fault::new(Reason::Timeout, "no answer"));
+        let brought = Arc::new(reading(target, &[]));
+        let due = Instant::now();
+        let new = TargetState { next_poll: Some(due), ..TargetState::new(Arc::clone(target)) };
+        let good = new.after(&outcome(10, None), Some(&brought));
+        assert_eq!((good.last_success, good.failures), (Some(at(10)), 0));
+        let failed = good.after(&outcome(20, fault()), None).after(&outcome(30, fault()), None);
+        assert_eq!((failed.last_success, failed.failures), (Some(at(10)), 2));
+        assert!(Arc::ptr_eq(failed.reading.as_ref().unwrap(), &brought));
+        let last = failed.last_poll.as_ref().unwrap();
+        assert_eq!((last.ended, last.requests, last.records), (at(30), 4, 5));
+        assert_eq!(failed.next_poll, Some(due));
+        let newer = Arc::new(reading(target, &[]));
+        let healed = failed.after(&outcome(40, None), Some(&newer));
+        assert_eq!((healed.last_success, healed.failures), (Some(at(40)), 0));
+        assert!(Arc::ptr_eq(healed.reading.as_ref().unwrap(), &newer));
+    }
+
+    #[test]
+    fn an_update_changes_one_target_and_gives_its_state_before() {
+        let targets = targets();
+        let board = Board::default();
+        board.reassign(&targets);
+        let fail =
+            |state: &TargetState| TargetState { failures: state.failures + 1, ..state.clone() };
+        assert_eq!(board.update(&targets[1], fail).unwrap().failures, 0);
+        assert_eq!(board.update(&targets[1], fail).unwrap().failures, 1);
+        let failures = |board: &Board| -> Vec<u64> {
+            board.snapshot().targets.iter().map(|state| state.failures).collect()
+        };
+        assert_eq!(failures(&board), [0, 2, 0]);
+        // One that left the config.
+        board.reassign(&targets[..1]);
+        assert!(board.update(&targets[1], fail).is_none());
+        assert_eq!(failures(&board), [0]);
+    }
+}

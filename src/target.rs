@@ -139,3 +139,118 @@ fn whole(project: &Project, product: &ProductConfig) -> Target {
         labels: project.labels.clone(),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{self, Loaded};
+
+    /// The targets of a config with one credential, `main`, and these projects.
+    pub(crate) fn read(projects: &str) -> Vec<Arc<Target>> {
+        let text = format!(
+            "poll: {{ interval: 60s }}\n\
+             credentials:\n  main: {{ access_key: AK, secret_key: SK }}\n\
+             projects:\n{projects}"
+        );
+        let loaded = Config::read(&text, Path::new("test"), &config::fetch);
+        let Loaded { config, .. } = loaded.unwrap_or_else(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("the config has problems:\n{}", lines.join("\n"))
+        });
+        targets(&config)
+    }
+
+    fn one() -> Target {
+        let targets = read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, instances: [{ id: db, name: orders }] }\n",
+        );
+        let [target] = <[_; 1]>::try_from(targets).unwrap();
+        Arc::into_inner(target).unwrap()
+    }
+
+    #[test]
+    fn the_hash_of_a_target_is_the_same_in_every_process_and_version() {
+        // Whoever changes this moves every poll of every operator, and every target to another shard.
+        assert_eq!(one().stable_hash(), 17_982_813_045_496_653_747);
+    }
+
+    #[test]
+    fn each_part_of_what_a_target_is_known_by_changes_its_hash() {
+        let instance = |id: &str| Some(Instance { id: InstanceId::new(id), name: None });
+        let other_product = crate::product::ALL.into_iter().find(|it| **it != *one().product);
+        let changed = [
+            Target { project: "other".into(), ..one() },
+            Target { project_id: "p2".into(), ..one() },
+            Target { product: other_product.unwrap(), ..one() },
+            Target { endpoint: Url::parse("https://rds.example.org").unwrap(), ..one() },
+            Target { instance: instance("other"), ..one() },
+            Target { instance: None, ..one() },
+            // The same letters, parted elsewhere.
+            Target { project: "shopp".into(), project_id: "1".into(), ..one() },
+        ];
+        let mut hashes: Vec<u64> = changed.iter().map(Target::stable_hash).collect();
+        hashes.push(one().stable_hash());
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), changed.len() + 1);
+    }
+
+    #[test]
+    fn what_is_only_shown_or_tuned_does_not_change_its_hash() {
+        let labels = BTreeMap::from([("label_team".to_owned(), "blue".to_owned())]);
+        let name = Some("renamed".into());
+        let instance = one().instance.map(|instance| Instance { name, ..instance });
+        for same in [
+            Target { labels, ..one() },
+            Target { instance, ..one() },
+            Target { interval: Duration::from_secs(1), ..one() },
+            Target { max_age: BTreeMap::new(), ..one() },
+        ] {
+            assert_eq!(same.stable_hash(), one().stable_hash());
+        }
+    }
+
+    #[test]
+    fn a_target_has_the_settings_of_its_instance_merged_over_those_of_its_product_and_project() {
+        let targets = read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             poll: { interval: 90s }\n    labels: { team: blue, tier: \"1\" }\n    \
+             rds:\n      endpoint: https://rds.example\n      max_age: { manual: 7d }\n      \
+             instances:\n        \
+             - { id: a, name: orders, labels: { team: red }, max_age: { auto: off } }\n        \
+             - { id: b }\n    \
+             ddm: { endpoint: https://ddm.example, max_age: { metadata: 1h } }\n",
+        );
+        let of = |target: &Target| {
+            let age = |(kind, age): (&BackupType, &Duration)| (kind.name, age.as_secs() / 3600);
+            let label = |(name, value): (&String, &String)| format!("{name}={value}");
+            (
+                target.to_string(),
+                target.interval.as_secs(),
+                target.max_age.iter().map(age).collect::<Vec<_>>(),
+                target.labels.iter().map(label).collect::<Vec<_>>().join(" "),
+            )
+        };
+        let of: Vec<_> = targets.iter().map(|target| of(target)).collect();
+        let row = |name: &str, ages: &[(&'static str, u64)], labels: &str| {
+            (name.to_owned(), 90, ages.to_vec(), labels.to_owned())
+        };
+        assert_eq!(
+            of,
+            [
+                row("shop/rds/orders", &[("manual", 168)], "label_team=red label_tier=1"),
+                row("shop/rds/b", &[("auto", 26), ("manual", 168)], "label_team=blue label_tier=1"),
+                row(
+                    "shop/ddm",
+                    &[("auto_metadata", 26), ("metadata", 1)],
+                    "label_team=blue label_tier=1"
+                ),
+            ]
+        );
+        let ids: Vec<_> = targets.iter().map(|it| (it.instance_id(), it.instance_name())).collect();
+        assert_eq!(ids, [("a", "orders"), ("b", "b"), ("", "")]);
+    }
+}

@@ -109,3 +109,18 @@ async fn accept(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_alone_is_that_port_on_all_interfaces() {
+        let everywhere = listen(":0").await.unwrap().local_addr().unwrap();
+        assert!(everywhere.ip().is_unspecified());
+        let loopback = listen("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(loopback.ip().is_loopback());
+        let error = listen("127.0.0.1:port").await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot listen on `127.0.0.1:port`");
+    }
+}

@@ -124,6 +124,11 @@ impl Keyring {
         untried.unwrap_or_else(|| self.in_force.clone())
     }
 
+    /// What was accepted last, or was in the config.
+    pub(super) fn in_force(&self) -> Material {
+        self.in_force.clone()
+    }
+
     /// Whether the cloud has accepted this.
     pub(super) fn is_proven(&self, material: &Material) -> bool {
         self.proven && self.in_force == *material

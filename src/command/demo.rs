@@ -98,3 +98,17 @@ fn announce(
     writeln!(out, "\nstop with Ctrl-C")?;
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_default_address_is_the_one_that_the_help_tells() {
+        let help = Arguments::command().render_long_help().to_string();
+        let help: Vec<&str> = help.split_whitespace().collect();
+        assert!(help.join(" ").contains(&format!("with `demo` {LISTEN_ADDRESS}]")));
+    }
+}

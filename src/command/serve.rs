@@ -156,3 +156,17 @@ enum Asked {
 async fn reload(reloader: Reloader) {
     reloader.reload().await.ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_default_address_is_the_one_that_the_help_tells() {
+        let help = Arguments::command().render_long_help().to_string();
+        let help: Vec<&str> = help.split_whitespace().collect();
+        assert!(help.join(" ").contains(&format!("[default: {LISTEN_ADDRESS}, with")));
+    }
+}

@@ -37,8 +37,14 @@ struct Server {
     change: Happening,
     total: Box<dyn Fn(u64) -> u64 + Send>,
     cap: u32,
+    /// How many records it gives to whom asks for fewer.
+    least: u32,
+    /// What it says of the limit, if not the one it used.
+    echo: Option<u32>,
     ignores_offset: bool,
     moved: u32,
+    /// How many questions the walk had asked when it began once more.
+    asked_before: usize,
 }
 
 impl Server {
@@ -49,8 +55,11 @@ impl Server {
             change: Box::new(|_, _| {}),
             total: Box::new(|total| total),
             cap: u32::MAX,
+            least: 0,
+            echo: None,
             ignores_offset: false,
             moved: 0,
+            asked_before: 0,
         }
     }
 
@@ -64,11 +73,11 @@ impl Server {
     fn answer(&mut self, offset: u64, limit: u32) -> Page {
         (self.change)(self.asked.len(), &mut self.list);
         self.asked.push((offset, limit));
-        let limit = limit.min(self.cap);
+        let limit = limit.min(self.cap).max(self.least);
         let start = if self.ignores_offset { 0 } else { usize::try_from(offset).unwrap() };
         let backups = self.list.iter().skip(start).take(limit as usize).cloned().collect();
         let total = (self.total)(self.list.len() as u64);
-        Page { backups, left_out: Vec::new(), total, limit: Some(limit) }
+        Page { backups, left_out: Vec::new(), total, limit: self.echo.or(Some(limit)) }
     }
 
     fn walk(&mut self) -> Result<Walk, Fault> {
@@ -83,6 +92,9 @@ impl Paged for Server {
 
     fn moved(&mut self) {
         self.moved += 1;
+        if self.moved == 1 {
+            self.asked_before = self.asked.len();
+        }
     }
 }
 
@@ -192,7 +204,7 @@ fn a_list_that_moves_under_both_walks_is_a_pagination_fault() {
         list.insert(0, backup(next));
     });
     assert_eq!(server.walk().unwrap_err().reason, Reason::Pagination);
-    assert_eq!(server.moved, 1, "one listing");
+    assert_eq!(server.moved, 2);
 }
 
 #[test]
@@ -208,7 +220,7 @@ fn a_total_of_another_list_is_set_aside_once_the_records_prove_whole() {
     let walk = server.walk().unwrap();
     assert_eq!(walk.backups, server.list);
     assert_eq!(walk.foreign_total, Some(525));
-    assert_eq!(server.moved, 0, "nothing moved");
+    assert!(!walk.moved);
     assert_eq!(server.asked.last(), Some(&(25, 10)), "asked once beyond the end");
 }
 
@@ -280,6 +292,147 @@ fn a_fault_of_a_page_is_the_fault_of_the_walk() {
     assert_eq!(walk.unwrap_err(), fault);
 }
 
+#[test]
+fn an_echoed_limit_that_is_none_or_above_what_was_asked_is_not_used() {
+    for echo in [0, 11, 1000] {
+        let mut server = Server { echo: Some(echo), ..Server::new(25) };
+        assert_eq!(server.walk().unwrap().backups, server.list);
+        assert_eq!(server.asked, [(0, 10), (10, 10), (20, 10), (0, 10)], "{echo}");
+    }
+}
+
+#[test]
+fn a_service_that_gives_more_than_it_was_asked_for_is_read_all_the_same() {
+    let mut server = Server { least: 25, ..Server::new(25) };
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.asked, [(0, 10)]);
+}
+
+#[test]
+fn the_offset_that_reaches_the_total_ends_a_walk_although_a_record_came_twice() {
+    let mut server = Server::changing(20, |question, list| {
+        if question == 1 {
+            list.insert(0, backup(900));
+            list.pop();
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    let pass = [(0, 10), (10, 10), (0, 10)];
+    assert_eq!(server.asked, [pass, pass].concat());
+}
+
+#[test]
+fn a_total_that_changes_with_the_last_answer_makes_the_list_be_walked_once_more() {
+    let mut server = Server::changing(25, |question, list| {
+        if question == 3 {
+            list.push(backup(900));
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.moved, 1);
+}
+
+#[test]
+fn a_list_that_grows_by_a_page_while_it_is_read_is_walked_once_more() {
+    let mut server = Server::changing(20, |question, list| {
+        if question == 1 {
+            list.extend((900..910).map(backup));
+        }
+    });
+    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.moved, 1);
+}
+
+#[test]
+fn ten_thousand_pages_are_not_too_many() {
+    let mut server = Server { total: Box::new(|_| 100_000), ..Server::new(5) };
+    assert_eq!(server.walk().unwrap().foreign_total, Some(100_000));
+}
+
+#[test]
+fn a_list_without_end_is_given_up_after_ten_thousand_pages_whatever_its_total() {
+    struct Endless(u32);
+
+    impl Paged for Endless {
+        async fn page(&mut self, _: u64, limit: u32) -> Result<Page, Fault> {
+            self.0 += 1;
+            let backups = (self.0 * limit..(self.0 + 1) * limit).map(backup).collect();
+            Ok(Page { backups, total: 60_000 + u64::from(self.0 * limit), ..Page::default() })
+        }
+
+        fn moved(&mut self) {}
+    }
+
+    let mut list = Endless(0);
+    assert_eq!(now_or_never(walk(LIMIT, &mut list)).unwrap_err().reason, Reason::Limit);
+    assert_eq!(list.0, 10_000);
+}
+
+/// Pages that come one after the other, whatever is asked.
+struct Script {
+    pages: std::vec::IntoIter<Page>,
+    moved: u32,
+}
+
+impl Paged for Script {
+    async fn page(&mut self, _: u64, _: u32) -> Result<Page, Fault> {
+        Ok(self.pages.next().expect("the script has a page more"))
+    }
+
+    fn moved(&mut self) {
+        self.moved += 1;
+    }
+}
+
+/// Walks over these pages, to their end, and tells how often they moved.
+fn play(pages: impl IntoIterator<Item = Page>) -> (Result<Walk, Fault>, u32) {
+    let pages: Vec<Page> = pages.into_iter().collect();
+    let mut script = Script { pages: pages.into_iter(), moved: 0 };
+    let walk = now_or_never(walk(LIMIT, &mut script));
+    assert_eq!(script.pages.next(), None, "the script is played to its end");
+    (walk, script.moved)
+}
+
+/// A page of records with these numbers.
+fn page(ids: impl IntoIterator<Item = u32>, total: u64) -> Page {
+    Page { backups: ids.into_iter().map(backup).collect(), total, ..Page::default() }
+}
+
+#[test]
+fn records_that_a_product_leaves_out_are_part_of_the_first_page_when_it_is_read_again() {
+    let head = |gone: &str| Page { left_out: vec![BackupId::new(gone)], ..page(0..9, 12) };
+    let rest = || page(10..12, 12);
+    let (walk, moved) = play([head("a"), rest(), head("b"), head("b"), rest(), head("b")]);
+    assert_eq!((walk.unwrap().backups.len(), moved), (11, 1));
+}
+
+#[test]
+fn a_record_that_comes_twice_is_trouble_although_the_number_of_distinct_ones_fits_the_total() {
+    let twice = || [page(0..10, 14), page(9..14, 14), page(0..10, 14)];
+    let once = [page(0..10, 14), page(10..14, 14), page(0..10, 14)];
+    let (walk, moved) = play(twice().into_iter().chain(once));
+    assert_eq!((walk.unwrap().backups.len(), moved), (14, 1));
+    let (walk, moved) = play(twice().into_iter().chain(twice()));
+    assert_eq!((walk.unwrap_err().reason, moved), (Reason::Pagination, 2));
+}
+
+#[test]
+fn a_total_is_set_aside_only_if_both_walks_brought_the_same_records_none_twice() {
+    let pass = |rest: std::ops::Range<u32>| [page(0..10, 500), page(rest, 500), page(0..10, 500)];
+    let whole = || pass(10..14);
+    for (first, second) in [(whole(), pass(9..14)), (pass(9..14), whole()), (whole(), pass(11..15))]
+    {
+        // A page beyond the end would be asked for next, and is not in the script.
+        let (walk, _) = play(first.into_iter().chain(second));
+        assert_eq!(walk.unwrap_err().reason, Reason::Pagination);
+    }
+    let walks = || whole().into_iter().chain(whole());
+    let (walk, _) = play(walks().chain([page([], 500)]));
+    assert_eq!(walk.unwrap().foreign_total, Some(500));
+    let (walk, _) = play(walks().chain([page(14..15, 500)]));
+    assert_eq!(walk.unwrap_err().reason, Reason::Pagination);
+}
+
 /// What may happen to a list between two answers.
 #[derive(Clone, Debug)]
 enum Change {
@@ -328,9 +481,8 @@ proptest! {
         });
         let Ok(walk) = server.walk() else { return Ok(()) };
         let ever = ever.lock().unwrap();
-        // The walk that was believed is the first, or the second, which begins again at offset 0.
-        let begin = if walk.moved { second_walk(&server.asked) } else { 0 };
-        let states = &ever[begin..];
+        // The walk that was believed is the first, or the second.
+        let states = &ever[server.asked_before..];
         for backup in &walk.backups {
             prop_assert!(states.iter().any(|list| list.contains(backup)), "never was: {backup:?}");
         }
@@ -345,23 +497,5 @@ proptest! {
         }
         let stayed = states.iter().map(|list| ids(list)).reduce(|a, b| &a & &b).unwrap_or_default();
         prop_assert!(stayed.is_subset(&ids(&walk.backups)));
-    }
-}
-
-/// The number of the question with which the second walk began: the last offset 0 but for the
-/// re-reading of the first page, which ends a walk.
-fn second_walk(asked: &[(u64, u32)]) -> usize {
-    let zeros: Vec<usize> = asked
-        .iter()
-        .enumerate()
-        .filter(|(_, (offset, _))| *offset == 0)
-        .map(|(at, _)| at)
-        .collect();
-    let last = zeros[zeros.len() - 1];
-    // A walk of more than one page ends with offset 0: then it began at the zero before.
-    if last == asked.len() - 1 && zeros.len() >= 2 && asked[last - 1].0 != 0 {
-        zeros[zeros.len() - 2]
-    } else {
-        last
     }
 }

@@ -155,7 +155,14 @@ small{color:#555}.bad{background:#fdecea}.late{color:#b00020;font-weight:bold}";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::backup::{BackupType, Engine, InstanceId, Times};
+    use crate::error::{Fault, Reason};
+    use crate::snapshot::{Instance, PollOutcome, Reading};
+    use crate::summary::{Success, Summary};
+    use crate::target;
 
     #[test]
     fn a_duration_shows_its_two_largest_units() {
@@ -170,5 +177,130 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn of(name: &'static str, max_age: Option<u64>, summary: Summary) -> TypeReading {
+        let backup_type = BackupType { name, times: Times::Job };
+        TypeReading { backup_type, summary, max_age: max_age.map(Duration::from_secs) }
+    }
+
+    fn ended(end: i64) -> Summary {
+        let success = Success { end: at(end), bytes: None, duration: None };
+        Summary { last_success: Some(success), ..Summary::default() }
+    }
+
+    /// The page of three targets at second 7200: one fails, one is well, one was not polled yet.
+    fn shown() -> String {
+        let targets = target::tests::read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    rds:\n      \
+             endpoint: https://rds.example\n      \
+             instances: [{ id: db, name: orders }, { id: new, name: sandbox }]\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        );
+        let reading = |name: &str, types| Reading {
+            observed: at(0),
+            instances: vec![Instance {
+                id: InstanceId::new("db"),
+                name: name.into(),
+                engine: Engine::default(),
+                status: None,
+                types,
+            }],
+            unknown_types: 0,
+            unknown_statuses: 0,
+        };
+        let troubled = Summary {
+            failures_since_last_success: Some(1),
+            running_since: Some(at(5400)),
+            ..ended(0)
+        };
+        let failing = reading(
+            "orders",
+            vec![
+                of("auto", Some(3600), troubled),
+                of("manual", None, ended(0)),
+                of("fragment", Some(3600), Summary::default()),
+                // The clock of the cloud is ahead of ours.
+                of("incremental", Some(3600), ended(9000)),
+            ],
+        );
+        let poll = PollOutcome {
+            ended: at(7140),
+            took: Duration::from_secs(5),
+            requests: 11,
+            records: 12,
+            fault: Some(Fault::new(Reason::Timeout, "no answer")),
+        };
+        let instant = Instant::now();
+        let states = [
+            TargetState {
+                last_fault: poll.fault.clone().map(|fault| (poll.ended, fault)),
+                last_poll: Some(poll.clone()),
+                last_success: Some(at(3600)),
+                failures: 3,
+                reading: Some(Arc::new(failing)),
+                next_poll: Some(instant + Duration::from_secs(240)),
+                ..TargetState::new(Arc::clone(&targets[0]))
+            },
+            TargetState::new(Arc::clone(&targets[1])),
+            TargetState {
+                last_poll: Some(PollOutcome { fault: None, ..poll }),
+                last_success: Some(at(7140)),
+                reading: Some(Arc::new(reading("router", vec![of("auto", Some(7200), ended(0))]))),
+                ..TargetState::new(Arc::clone(&targets[2]))
+            },
+        ];
+        let snapshot = Snapshot { targets: states.map(Arc::new).into() };
+        page(&snapshot, "/metrics", at(7200), instant).into_string()
+    }
+
+    /// The text of the row of a target, cells parted by `|`.
+    fn row_of(target: &str) -> String {
+        let page = shown();
+        let row = page.split("<tr").find(|row| row.contains(target)).expect(target);
+        row.split("</tr>").next().unwrap().replace(" class=\"\"", "").replace("</td><td>", "|")
+    }
+
+    #[test]
+    fn the_page_counts_the_targets_that_fail_and_those_that_were_not_polled_yet() {
+        assert!(shown().contains("3 targets, 1 failing, 1 not polled yet."));
+    }
+
+    #[test]
+    fn a_failing_target_is_marked_with_its_error_and_keeps_its_last_success_and_its_backups() {
+        let row = row_of("shop/rds/orders");
+        let cells: Vec<&str> = row.split('|').collect();
+        assert!(cells[0].starts_with(" class=\"bad\"><td>shop/rds/orders"), "{row}");
+        assert!(cells[1].starts_with("failed 1m ago"), "{row}");
+        assert!(cells[1].contains("11 requests, 12 records, 5s"), "{row}");
+        assert!(cells[2].starts_with("1h ago"), "{row}");
+        assert!(cells[4].starts_with("<code>timeout</code>: no answer"), "{row}");
+        assert!(cells[4].contains(", 3 in a row"), "{row}");
+        assert!(cells[5].starts_with("in 4m"), "{row}");
+        let backups: Vec<&str> = cells[3].split("<br>").collect();
+        assert_eq!(
+            backups,
+            [
+                "<span class=\"late\">auto: 2h old, at most 1h, 1 failed since, one runs for 30m</span>",
+                "<span>manual: 2h old</span>",
+                "<span class=\"late\">fragment: no completed backup, at most 1h</span>",
+                "<span>incremental: 0s old, at most 1h</span>",
+                ""
+            ]
+        );
+    }
+
+    #[test]
+    fn a_target_that_is_well_is_not_marked_and_a_project_names_its_instances() {
+        let row = row_of("shop/ddm");
+        assert!(row.starts_with("><td>shop/ddm|ok 1m ago"), "{row}");
+        // An age that equals the objective is not late.
+        assert!(row.contains("|<strong>router</strong><br><span>auto: 2h old, at most 2h</span>"));
+        let new = row_of("shop/rds/sandbox");
+        assert!(new.contains("|not yet|never||"), "{new}");
     }
 }

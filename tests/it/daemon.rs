@@ -123,12 +123,13 @@ impl Daemon {
         }
     }
 
-    /// The exposition after every target was polled `count` times.
+    /// The exposition after every target was polled, and all of them `count` times on average.
     pub(crate) async fn after_polls(&self, count: f64) -> Exposition {
         self.until(|exposition| {
             let polls = exposition.values("clouddb_polls_total", &[]);
             let targets = exposition.values("clouddb_poll_success", &[]).len();
-            polls.iter().sum::<f64>() >= count * targets as f64
+            let polled = exposition.values("clouddb_poll_last_attempt_timestamp_seconds", &[]);
+            polled.len() == targets && polls.iter().sum::<f64>() >= count * targets as f64
         })
         .await
     }

@@ -33,7 +33,7 @@ fn module_of(file: &Path) -> String {
 /// The modules that a source names by `crate::`, in `use` lines and paths alike. In a file right
 /// below `src` `super` is the crate too.
 fn imports(source: &str, is_top: bool) -> Vec<String> {
-    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let code = source.split("#[cfg(test)]").next().unwrap();
     let code = if is_top { code.replace("super::", "crate::") } else { code.to_owned() };
     let code = code.replace("super::super::", "crate::");
     code.split("crate::").skip(1).flat_map(first_names).collect()

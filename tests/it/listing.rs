@@ -1,13 +1,15 @@
 //! Reading the lists: what is asked, and the numbers that come of it.
 
 use clouddb_backup_exporter::sim::{
-    Change, Clock, Cloud, DdmBackup, Estate, Fault, MissingEnd, Order, RdsBackup, RdsInstance,
-    Service, Switches, Total, Window,
+    Answer, Change, Clock, Cloud, DdmBackup, Estate, Fault, MissingEnd, Order, Project, RdsBackup,
+    RdsInstance, Seen, Service, Switches, Total, Window, estate,
 };
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use crate::daemon::{Daemon, Setup, clock_of};
 use crate::exposition::Exposition;
+use crate::log::Log;
 
 const MYSQL: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 const POSTGRESQL: &str = "a48e43ff268f4c0e879652d65e63d0fbin03";
@@ -188,13 +190,15 @@ async fn what_only_the_list_without_a_type_brings_stays_until_it_is_read_again_a
     assert_eq!(first.value("clouddb_unknown_values", &[("field", "status")]), Some(0.0));
     let third = daemon.after_polls(3.0).await;
     assert_eq!(unknown(&third), Some(1.0), "kept from the first poll");
-    assert_eq!(untyped(), 1);
+    cloud.clock().advance(SignedDuration::from_mins(DAY - 1));
+    next(&daemon).await;
+    assert_eq!(untyped(), 1, "not before a day has passed");
 
     cloud.change(|estate| {
         let project = estate.project_mut(clouddb_backup_exporter::sim::estate::PROJECT_ID).unwrap();
         project.rds_backups.retain(|backup| backup.kind != "Snapshot");
     });
-    cloud.clock().advance(SignedDuration::from_hours(24));
+    cloud.clock().advance(SignedDuration::from_mins(1));
     let later = daemon.until(|exposition| unknown(exposition).is_none()).await;
     assert_eq!(later.value("clouddb_unknown_values", &[("field", "type")]), Some(0.0));
     assert_eq!(untyped(), 2);
@@ -343,4 +347,143 @@ async fn a_window_is_laid_when_its_first_page_goes_out_and_not_when_the_poll_beg
         .value("clouddb_backup_observed_timestamp_seconds", &[("backup_type", "incremental")]);
     let end = "2025-03-10T12:50:00Z".parse::<Timestamp>().unwrap();
     assert_eq!(observed, Some(end.as_second() as f64), "no more is claimed than was asked for");
+}
+
+/// Changes the project of the instance.
+fn change(cloud: &Cloud, change: impl FnOnce(&mut Project)) {
+    cloud.change(|estate| change(estate.project_mut(estate::PROJECT_ID).unwrap()));
+}
+
+/// What is published after a poll of which every request came after now.
+async fn next(daemon: &Daemon) -> Exposition {
+    let polls = daemon.metrics().await.value("clouddb_polls_total", &[]).unwrap();
+    daemon.after_polls(polls + 2.0).await
+}
+
+#[tokio::test]
+async fn what_the_list_of_its_type_brings_is_not_kept_from_the_list_without_a_type() {
+    let (running, gone) =
+        (RdsBackup::building(MYSQL, "auto", ago(30)), completed(MYSQL, "manual", DAY));
+    let cloud = cloud_with(MYSQL, vec![running.clone(), gone.clone()]).await;
+    let setup = Setup::new(&cloud).with_rds(MYSQL, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    let first = daemon.after_polls(1.0).await;
+    assert_eq!(first.value("clouddb_backups", &of("auto", "running")), Some(1.0));
+    assert_eq!(first.value("clouddb_backups", &of("manual", "completed")), Some(1.0));
+    change(&cloud, |project| {
+        project.finish_backup(&running.id, now());
+        project.delete_backup(&gone.id);
+    });
+    let later = next(&daemon).await;
+    assert_eq!(later.value("clouddb_backups", &of("auto", "running")), Some(0.0));
+    assert_eq!(later.value("clouddb_backups", &of("auto", "completed")), Some(1.0));
+    assert_eq!(later.values("clouddb_backups", &[("backup_type", "manual")]), [0.0; 0]);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_incremental_that_the_list_without_a_type_brings_besides_does_not_outlive_its_deletion()
+{
+    let backups = [HOUR, 3 * DAY].map(|ago| completed(MYSQL, "incremental", ago));
+    let cloud = cloud_with(MYSQL, backups.to_vec()).await;
+    cloud.switches(|switches| switches.untyped_holds_incrementals = true);
+    let setup = Setup::new(&cloud).with_rds(MYSQL, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    let age = "clouddb_backup_last_success_age_seconds";
+    let incremental = [("backup_type", "incremental")];
+    assert!(daemon.after_polls(1.0).await.value(age, &incremental).is_some());
+    change(&cloud, |project| project.rds_backups.clear());
+    let later = next(&daemon).await;
+    assert_eq!(later.value("clouddb_poll_success", &[]), Some(1.0));
+    assert_eq!(later.value(age, &incremental), None);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_poll_forgets_nothing_of_the_list_without_a_type() {
+    let snapshot = RdsBackup::with_words(MYSQL, "Snapshot", "COMPLETED", ago(90));
+    let cloud = cloud_with(MYSQL, vec![snapshot]).await;
+    let setup = Setup::new(&cloud).with_rds(MYSQL, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    cloud.fault(Fault::status(418).on(Service::Rds));
+    daemon.until(|it| it.value("clouddb_poll_success", &[]) == Some(0.0)).await;
+    cloud.clear_faults();
+    let healed = daemon.until(|it| it.value("clouddb_poll_success", &[]) == Some(1.0)).await;
+    assert_eq!(healed.value("clouddb_backups", &of("unknown", "completed")), Some(1.0));
+    let answered = |seen: &Seen| {
+        let typed = seen.parameter("backup_type").is_some();
+        seen.service == Service::Rds && !typed && seen.status == Some(200)
+    };
+    assert_eq!(cloud.count(answered), 1, "once a day");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_a_400_about_the_question_makes_a_list_empty_and_anything_else_fails_the_poll() {
+    let denied = json!({ "error_code": "DBS.201003", "error_msg": "no permission" });
+    let denied = || Fault::answer(Answer::json(400, &denied));
+    for (reason, fault) in [
+        ("http_4xx", Fault::status(409)),
+        ("http_5xx", Fault::status(501)),
+        ("forbidden", denied()),
+    ] {
+        for kind in [Some("fragment"), None] {
+            let cloud = cloud_with(SQL_SERVER, vec![completed(SQL_SERVER, "auto", HOUR)]).await;
+            let fault = fault.clone().on(Service::Rds);
+            cloud.fault(fault.when(move |it| it.parameter("backup_type") == kind));
+            let setup = Setup::new(&cloud).with_rds(SQL_SERVER, "name: a");
+            let exposition = read(&cloud, &setup).await;
+            let failed = exposition.value("clouddb_poll_failures_total", &[("reason", reason)]);
+            assert!(failed >= Some(1.0), "{kind:?}: no {reason}");
+            assert!(exposition.lines("clouddb_backup").is_empty(), "{kind:?} {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lookback_that_holds_nothing_counts_nothing_of_what_a_wider_window_brings() {
+    let backups = [3, 4].map(|days| completed(MYSQL, "incremental", days * DAY));
+    let cloud = cloud_with(MYSQL, backups.to_vec()).await;
+    let exposition = read(&cloud, &Setup::new(&cloud).with_rds(MYSQL, "name: a")).await;
+    let incremental = [("backup_type", "incremental")];
+    let success = exposition.value("clouddb_backup_last_success_timestamp_seconds", &incremental);
+    assert_eq!(success, Some(ago(3 * DAY - 4).as_second() as f64));
+    assert_eq!(exposition.values("clouddb_backups", &incremental), [0.0; 5]);
+}
+
+#[tokio::test]
+async fn a_total_that_is_about_something_else_is_said_once_and_does_not_keep_the_window_widening() {
+    let log = Log::start();
+    let backups = vec![
+        completed(MYSQL, "auto", DAY),
+        completed(MYSQL, "manual", DAY),
+        failed(MYSQL, "incremental", HOUR),
+    ];
+    let cloud = cloud_with(MYSQL, backups).await;
+    cloud.switches(|switches| switches.total = Total::Unfiltered);
+    let setup = Setup::new(&cloud).with_rds(MYSQL, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    let exposition = daemon.after_polls(2.0).await;
+    assert_eq!(exposition.value("clouddb_poll_success", &[]), Some(1.0));
+    assert_eq!(exposition.value("clouddb_backups", &of("incremental", "failed")), Some(1.0));
+    assert_eq!(log.count("a total that is about something else than its list"), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_word_that_nobody_knows_is_logged_once_with_its_field() {
+    let log = Log::start();
+    let backups = vec![
+        RdsBackup::with_words(MYSQL, "Snapshot", "Resting", ago(90)),
+        RdsBackup::with_words(MYSQL, "Snapshot", "Resting", ago(80)),
+    ];
+    let cloud = cloud_with(MYSQL, backups).await;
+    let setup = Setup::new(&cloud).with_rds(MYSQL, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    let exposition = daemon.after_polls(2.0).await;
+    assert_eq!(exposition.value("clouddb_unknown_values", &[("field", "status")]), Some(2.0));
+    assert_eq!(log.count("the type `Snapshot`"), 1);
+    assert_eq!(log.count("the status `Resting`"), 1);
+    daemon.stop().await.unwrap();
 }

@@ -12,13 +12,17 @@
 
 mod daemon;
 mod exposition;
+mod log;
 mod running;
 
+mod app;
 mod auth;
+mod client;
 mod config;
 mod docs;
 mod faults;
 mod flow;
+mod http;
 mod listing;
 mod polling;
 mod process;

@@ -7,7 +7,7 @@ use clouddb_backup_exporter::sim::{
     Answer, Cloud, Estate, Fault, RdsBackup, RdsInstance, Service, estate,
 };
 use jiff::SignedDuration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
@@ -363,5 +363,53 @@ async fn twenty_instances_of_three_hundred_records_fit_into_25_mb() {
     // The code of the dev profile alone is 10 MB more.
     let most = if cfg!(debug_assertions) { 40e6 } else { 25e6 };
     assert!(resident < most, "{resident} bytes");
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn the_demo_prints_where_to_look_and_no_password() {
+    let mut running = Running::start(&["demo", "--web.telemetry-path=/probe"]).await;
+    let mut printed = BufReader::new(running.child.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains("Ctrl-C")) {
+        let line = timeout(PATIENCE, printed.next_line()).await.expect("it prints on").unwrap();
+        lines.push(line.expect("it prints to the end"));
+    }
+    let printed = lines.join("\n");
+    for line in [
+        format!("status page:     http://{}/", running.address),
+        format!("metrics:         http://{}/probe", running.address),
+    ] {
+        assert!(lines.contains(&line), "{line} in\n{printed}");
+    }
+    for part in ["IAM http://127.0.0.1:", "RDS http://127.0.0.1:", "DDM http://127.0.0.1:"] {
+        assert!(printed.contains(part), "{part} in\n{printed}");
+    }
+    assert!(printed.contains("password: ***") && !printed.contains(estate::PASSWORD), "{printed}");
+    assert_eq!(running.end("-INT").await, Some(0));
+}
+
+#[tokio::test]
+async fn findings_are_logged_as_warnings_and_the_daemon_starts_all_the_same() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("--web.listen-address={}", taken.local_addr().unwrap());
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    // The port is taken, so that it goes as far as that and ends.
+    let told = stderr(&run(&[&flag, &address]).await);
+    assert!(told.contains("level=warn") && told.contains("finding: poll.interval"), "{told}");
+    assert!(told.contains("cannot listen on"), "{told}");
+    let errors = stderr(&run(&[&flag, &address, "--log.level=error"]).await);
+    assert!(!errors.contains("poll.interval") && errors.contains("cannot listen on"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_level_debug_logs_what_is_of_no_interest_otherwise() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag, "--log.level=debug"]).await;
+    let mut odd = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    odd.write_all(b"this is no HTTP\r\n\r\n").await.unwrap();
+    running.logged("a connection ended badly").await;
     assert_eq!(running.end("-TERM").await, Some(0));
 }

@@ -1,11 +1,15 @@
 //! What the server answers.
 
-use std::io::Read;
+use std::io::{self, Read};
+use std::time::Duration;
 
 use clouddb_backup_exporter::metric;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, Service, estate};
 use flate2::read::GzDecoder;
 use reqwest::{Client, Method};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{advance, pause, resume};
 
 use crate::daemon::{Daemon, Setup};
 use crate::exposition::Exposition;
@@ -237,5 +241,84 @@ async fn text_of_the_cloud_is_escaped_on_the_page_and_in_labels() {
     let page = daemon.get("/").await.body;
     assert!(page.contains("&lt;b&gt;&quot;router&quot;"), "{page}");
     assert!(!page.contains("<b>"));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_is_404_for_every_method() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
+    for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
+        assert_eq!(ask(&daemon, method, "/nothing").await.status(), 404);
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn gzip_is_found_in_each_of_several_headers() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
+    let request = without_gzip().get(format!("{}/metrics", daemon.url()));
+    let request = request.header("Accept-Encoding", "br").header("Accept-Encoding", "gzip");
+    assert_eq!(request.send().await.unwrap().headers()["content-encoding"], "gzip");
+    // Caches must not hand the one to those who want the other.
+    let plain = without_gzip().get(format!("{}/metrics", daemon.url())).send().await.unwrap();
+    assert_eq!(plain.headers()["vary"], "Accept-Encoding");
+    daemon.stop().await.unwrap();
+}
+
+/// A connection of its own to the daemon.
+async fn connect(daemon: &Daemon) -> io::Result<TcpStream> {
+    TcpStream::connect(daemon.url().trim_start_matches("http://")).await
+}
+
+#[tokio::test]
+async fn a_scrape_that_runs_when_the_end_is_asked_for_is_answered_while_nobody_else_may_connect() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
+    let mut running = connect(&daemon).await.unwrap();
+    running.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    // A whole exchange behind it: the server has seen what was written before.
+    daemon.get("/-/healthy").await;
+    let address = daemon.url().trim_start_matches("http://").to_owned();
+    let stopped = tokio::spawn(daemon.stop());
+    while TcpStream::connect(&address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!stopped.is_finished());
+    running.write_all(b"\r\n").await.unwrap();
+    let mut answer = String::new();
+    running.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("clouddb_polls_total{"), "{answer}");
+    stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_no_request_is_closed_after_a_while() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    let daemon = Daemon::start(&setup.with_ddm().text(&cloud)).await;
+    let mut slow = connect(&daemon).await.unwrap();
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    daemon.get("/-/healthy").await;
+    pause();
+    advance(Duration::from_secs(120)).await;
+    resume();
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.ok();
+    assert!(!String::from_utf8_lossy(&rest).contains(" 200 "));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_ended_makes_room_for_another() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
+    // More than may be open at a time.
+    for _ in 0..600 {
+        drop(connect(&daemon).await.unwrap());
+    }
+    assert_eq!(daemon.get("/-/healthy").await.status, 200);
     daemon.stop().await.unwrap();
 }

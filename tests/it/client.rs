@@ -1,0 +1,179 @@
+//! The client by itself: tokens over hours and pauses over minutes, on a clock that is moved.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clouddb_backup_exporter::account::{Account, Patience, Terms};
+use clouddb_backup_exporter::client::{Client, RequestCount};
+use clouddb_backup_exporter::config::{self, Config};
+use clouddb_backup_exporter::error::Reason;
+use clouddb_backup_exporter::exposition::render;
+use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsInstance, Seen, Service, estate};
+use clouddb_backup_exporter::snapshot::Snapshot;
+use reqwest::Url;
+use tokio::time::{advance, pause, resume};
+
+use crate::daemon::{Setup, clock_of, keys};
+use crate::exposition::Exposition;
+
+const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn cloud() -> Cloud {
+    Cloud::start(Estate::new().with_rds(RdsInstance::new(ID, "orders"))).await.unwrap()
+}
+
+/// A way into the project of the simulated cloud.
+struct Way {
+    client: Client,
+    endpoint: Url,
+    meters: Meters,
+}
+
+impl Way {
+    fn new(cloud: &Cloud, setup: Setup<'_>) -> Self {
+        let text = setup.with_rds(ID, "name: orders").text(cloud);
+        let loaded = Config::read(&text, Path::new("test"), &config::fetch).expect("a good config");
+        let project = &loaded.config.projects[0];
+        let meters = Meters::new().unwrap();
+        let credential = Arc::clone(&project.credential);
+        let terms = Terms {
+            request_timeout: loaded.config.poll.request_timeout,
+            patience: Patience::default(),
+            clock: clock_of(cloud),
+            meters: meters.clone(),
+        };
+        let account = Account::new(credential, terms).unwrap();
+        let client = Client::new(Arc::new(account), &project.name, &project.project_id, 4);
+        Self { client, endpoint: Url::parse(cloud.rds_url()).unwrap(), meters }
+    }
+
+    /// One request for the backups.
+    async fn ask(&self) -> Result<(), Reason> {
+        let query = |_| {
+            let query = [("instance_id", ID), ("offset", "0"), ("limit", "1")];
+            query.map(|(name, value)| (name, value.to_owned())).to_vec()
+        };
+        let count = RequestCount::default();
+        let body = self.client.get("rds_backups", &self.endpoint, "backups", &query, &count);
+        body.await.map(drop).map_err(|fault| fault.reason)
+    }
+
+    fn auth_failures(&self, cloud: &Cloud) -> Option<f64> {
+        let text = render(&Snapshot::default(), &self.meters, cloud.clock().now());
+        Exposition::read(&text).value("clouddb_auth_failures_total", &[])
+    }
+}
+
+/// Time passes for this process; what is on the wire is not hurried.
+async fn pass(time: Duration) {
+    pause();
+    advance(time).await;
+    resume();
+}
+
+fn lists(cloud: &Cloud) -> usize {
+    cloud.count(|seen: &Seen| seen.service == Service::Rds)
+}
+
+#[tokio::test]
+async fn a_token_is_used_for_three_quarters_of_its_life_and_then_renewed() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    assert_eq!(way.ask().await, Ok(()));
+    pass(17 * HOUR + 59 * MINUTE).await;
+    assert_eq!(way.ask().await, Ok(()));
+    assert_eq!(cloud.sign_ins(), 1);
+    pass(2 * MINUTE).await;
+    assert_eq!(way.ask().await, Ok(()));
+    assert_eq!(cloud.sign_ins(), 2);
+}
+
+#[tokio::test]
+async fn while_a_renewal_fails_the_old_token_is_used_until_its_end_and_not_beyond() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    assert_eq!(way.ask().await, Ok(()));
+    // Not worth another try, and no refusal.
+    cloud.fault(Fault::status(418).on(Service::Iam));
+    for hours in [19, 4] {
+        pass(hours * HOUR).await;
+        assert_eq!(way.ask().await, Ok(()), "of 24 hours not all have passed");
+    }
+    assert!(cloud.sign_ins() >= 3, "each time a renewal was tried");
+    let before = lists(&cloud);
+    pass(2 * HOUR).await;
+    assert_eq!(way.ask().await, Err(Reason::Http4xx));
+    assert_eq!(lists(&cloud), before, "no request goes out with a dead token");
+    cloud.clear_faults();
+    assert_eq!(way.ask().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_twice_pauses_the_credential_after_two_requests() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    cloud.fault(Fault::status(401).on(Service::Rds));
+    assert_eq!(way.ask().await, Err(Reason::Auth));
+    assert_eq!((lists(&cloud), cloud.sign_ins()), (2, 2));
+    assert_eq!(way.auth_failures(&cloud), Some(2.0));
+    assert_eq!(way.ask().await, Err(Reason::Auth));
+    assert_eq!((lists(&cloud), cloud.sign_ins()), (2, 2), "it is paused");
+}
+
+#[tokio::test]
+async fn a_late_refusal_of_an_old_token_does_not_drop_the_new_one() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    assert_eq!(way.ask().await, Ok(()));
+    // Both go out with the first token; whichever is refused last finds the second in place.
+    let late = Duration::from_millis(300);
+    cloud.fault(Fault::status(401).on(Service::Rds).once());
+    cloud.fault(Fault::status(401).on(Service::Rds).once().delayed(late));
+    assert_eq!(tokio::join!(way.ask(), way.ask()), (Ok(()), Ok(())));
+    assert_eq!(cloud.sign_ins(), 2);
+    assert_eq!(way.auth_failures(&cloud), Some(2.0));
+}
+
+#[tokio::test]
+async fn a_refused_key_pauses_for_five_minutes_then_longer_and_a_success_starts_afresh() {
+    let cloud = cloud().await;
+    let credential = keys().replace(estate::SECRET_KEY, "wrong");
+    let way = Way::new(&cloud, Setup { credential, ..Setup::new(&cloud) });
+    for (refusals, minutes) in [(1, 5), (2, 10), (3, 20)] {
+        assert_eq!(way.ask().await, Err(Reason::Auth));
+        assert_eq!(lists(&cloud), refusals);
+        pass((60 * minutes - 1) * SECOND).await;
+        assert_eq!(way.ask().await, Err(Reason::Auth));
+        assert_eq!(lists(&cloud), refusals, "paused for {minutes} minutes");
+        pass(2 * SECOND).await;
+    }
+    let set_secret = |secret: &str| {
+        cloud.change(|estate| secret.clone_into(&mut estate.keys[0].secret));
+    };
+    set_secret("wrong");
+    assert_eq!(way.ask().await, Ok(()));
+    set_secret("other");
+    assert_eq!(way.ask().await, Err(Reason::Auth));
+    pass(5 * MINUTE + SECOND).await;
+    let before = lists(&cloud);
+    assert_eq!(way.ask().await, Err(Reason::Auth));
+    assert_eq!(lists(&cloud), before + 1, "the pause is of five minutes again");
+}
+
+#[tokio::test]
+async fn of_a_queue_for_the_budget_only_the_first_meets_a_refusal() {
+    let cloud = cloud().await;
+    let credential = keys()
+        .replace(estate::SECRET_KEY, "wrong")
+        .replace("requests_per_second: 10000", "requests_per_second: 1");
+    let way = Way::new(&cloud, Setup { credential, ..Setup::new(&cloud) });
+    let refused = Err(Reason::Auth);
+    let asked = tokio::join!(way.ask(), way.ask(), way.ask());
+    assert_eq!(asked, (refused, refused, refused));
+    assert_eq!(lists(&cloud), 1, "five refusals lock the key");
+}
