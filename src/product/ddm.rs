@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::fields::{self, DecodeError, RecordFields};
+use super::fields::{self, DecodeError, Record, Wire};
 use super::{List, Page, Product, Scope};
-use crate::backup::{Backup, BackupType, InstanceId, Status, Times};
+use crate::backup::{BackupType, InstanceId, Status, Times};
 
 /// The product.
 pub(super) static DDM: Product = Product {
@@ -41,14 +41,14 @@ static WHOLE: [List; 1] = [List { backup_type: None, windowed: false }];
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
-    backups: Vec<Record<'a>>,
+    backups: Vec<WireRecord<'a>>,
     total: u64,
     #[serde(default)]
     limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
-struct Record<'a> {
+struct WireRecord<'a> {
     #[serde(borrow, default, alias = "id ")]
     id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -73,43 +73,28 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> 
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page { total: answer.total, limit: answer.limit, ..Page::default() };
     for (at, record) in answer.backups.iter().enumerate() {
-        let fields = RecordFields::new(at, record.id.as_deref())?;
-        let status_word = fields.mandatory("status", record.status.as_deref())?;
-        if status_word.eq_ignore_ascii_case(DELETED) {
-            page.left_out.push(fields.id());
+        let wire = wire(record);
+        let record = Record::named(at, &wire)?;
+        if record.has_status(DELETED) {
+            page.left_out.push(record.id());
         } else {
-            page.backups.push(backup(&fields, record, status_word, asked)?);
+            page.backups.push(record.backup(&DDM, &STATUSES, asked)?);
         }
     }
     Ok(page)
 }
 
-fn backup(
-    fields: &RecordFields<'_>,
-    record: &Record<'_>,
-    status_word: &str,
-    asked: Option<&InstanceId>,
-) -> Result<Backup, DecodeError> {
-    let status = fields::status(status_word, &STATUSES);
-    let type_word = fields.mandatory("backup_type", record.backup_type.as_deref())?;
-    let backup_type = DDM.backup_type(type_word);
-    let (begin, end) = fields.times(
-        status,
-        ("created", record.created.as_deref()),
-        ("updated", record.updated.as_deref()),
-    )?;
-    Ok(Backup {
-        id: fields.id(),
-        instance_id: fields.instance_id(record.instance_id.as_deref(), asked)?,
-        instance_name: fields::trimmed(record.instance_name.as_deref()).map(Into::into),
-        instance_status: fields::trimmed(record.instance_status.as_deref()).map(Into::into),
-        engine: None,
-        backup_type: backup_type.unwrap_or(BackupType::UNKNOWN),
-        status,
-        begin,
-        end,
-        bytes: record.file_size.and_then(fields::kib_to_bytes),
-        unknown_type: fields::unknown(backup_type.is_none(), type_word),
-        unknown_status: fields::unknown(status == Status::Unknown, status_word),
-    })
+fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
+    Wire {
+        id: record.id.as_deref(),
+        instance_id: record.instance_id.as_deref(),
+        instance_name: record.instance_name.as_deref(),
+        instance_status: record.instance_status.as_deref(),
+        backup_type: ("backup_type", record.backup_type.as_deref()),
+        status: record.status.as_deref(),
+        begin: ("created", record.created.as_deref()),
+        end: ("updated", record.updated.as_deref()),
+        kib: record.file_size,
+        ..Wire::default()
+    }
 }

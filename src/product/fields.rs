@@ -3,7 +3,8 @@
 use jiff::{Timestamp, civil, tz};
 use serde::Deserialize;
 
-use crate::backup::{BackupId, InstanceId, Status, UnknownWord};
+use super::Product;
+use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, UnknownWord};
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +58,36 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeE
     })
 }
 
-/// A record that is being read: knows its id, so that errors can name it.
-pub(super) struct RecordFields<'a> {
-    at: usize,
-    id: &'a str,
+/// The fields of a record as they stand in an answer; where their names differ, with them.
+#[derive(Default)]
+pub(super) struct Wire<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) instance_id: Option<&'a str>,
+    pub(super) instance_name: Option<&'a str>,
+    pub(super) instance_status: Option<&'a str>,
+    pub(super) engine: Option<Engine>,
+    pub(super) backup_type: Field<'a>,
+    pub(super) status: Option<&'a str>,
+    pub(super) begin: Field<'a>,
+    pub(super) end: Field<'a>,
+    pub(super) kib: Option<f64>,
 }
 
-impl<'a> RecordFields<'a> {
-    /// Starts with the id of the record at index `at`.
-    pub(super) fn new(at: usize, id: Option<&'a str>) -> Result<Self, DecodeError> {
-        match trimmed(id) {
-            Some(id) => Ok(Self { at, id }),
+/// The name of a field, and its text.
+type Field<'a> = (&'static str, Option<&'a str>);
+
+/// A record that is being read: knows its id, so that errors can name it.
+pub(super) struct Record<'a> {
+    at: usize,
+    id: &'a str,
+    wire: &'a Wire<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// The record at index `at`, which must have an id.
+    pub(super) fn named(at: usize, wire: &'a Wire<'a>) -> Result<Self, DecodeError> {
+        match trimmed(wire.id) {
+            Some(id) => Ok(Self { at, id, wire }),
             None => Err(DecodeError::Missing { record: at.to_string(), field: "id" }),
         }
     }
@@ -76,24 +96,51 @@ impl<'a> RecordFields<'a> {
         BackupId::new(self.id)
     }
 
-    /// A text without which the record means nothing.
-    pub(super) fn mandatory<'t>(
+    /// Whether its status is that word.
+    pub(super) fn has_status(&self, word: &str) -> bool {
+        trimmed(self.wire.status).is_some_and(|status| status.eq_ignore_ascii_case(word))
+    }
+
+    /// The record in the words of this program. `asked` is the instance that was asked for.
+    pub(super) fn backup(
         &self,
-        field: &'static str,
-        text: Option<&'t str>,
-    ) -> Result<&'t str, DecodeError> {
+        product: &Product,
+        statuses: &[(&str, Status)],
+        asked: Option<&InstanceId>,
+    ) -> Result<Backup, DecodeError> {
+        let wire = self.wire;
+        let status_word = self.mandatory(("status", wire.status))?;
+        let status = statuses.iter().find(|(name, _)| name.eq_ignore_ascii_case(status_word));
+        let type_word = self.mandatory(wire.backup_type)?;
+        let backup_type = product.backup_type(type_word);
+        let (begin, end) = self.times(status.is_some_and(|(_, it)| *it == Status::Completed))?;
+        Ok(Backup {
+            id: self.id(),
+            instance_id: self.instance_id(asked)?,
+            instance_name: trimmed(wire.instance_name).map(Into::into),
+            instance_status: trimmed(wire.instance_status).map(Into::into),
+            engine: wire.engine.clone(),
+            backup_type: backup_type.unwrap_or(BackupType::UNKNOWN),
+            status: status.map_or(Status::Unknown, |(_, status)| *status),
+            begin,
+            end,
+            bytes: wire.kib.and_then(kib_to_bytes),
+            unknown_type: unknown(backup_type.is_none(), type_word),
+            unknown_status: unknown(status.is_none(), status_word),
+        })
+    }
+
+    /// A text without which the record means nothing.
+    fn mandatory(&self, (field, text): Field<'a>) -> Result<&'a str, DecodeError> {
         trimmed(text).ok_or_else(|| DecodeError::Missing { record: self.name(), field })
     }
 
     /// The instance of the record, which must be the one that was `asked` for, if one was. Such a
     /// record may leave it out.
-    pub(super) fn instance_id(
-        &self,
-        given: Option<&str>,
-        asked: Option<&InstanceId>,
-    ) -> Result<InstanceId, DecodeError> {
+    fn instance_id(&self, asked: Option<&InstanceId>) -> Result<InstanceId, DecodeError> {
+        let given = self.wire.instance_id;
         let Some(asked) = asked else {
-            return self.mandatory("instance_id", given).map(InstanceId::new);
+            return self.mandatory(("instance_id", given)).map(InstanceId::new);
         };
         match trimmed(given) {
             Some(found) if found != asked.as_str() => Err(DecodeError::Foreign {
@@ -105,16 +152,14 @@ impl<'a> RecordFields<'a> {
         }
     }
 
-    /// Begin and end, each a field name and its text. A completed record must have a readable
-    /// begin, and its end must be readable if there is one; of the others, what cannot be read is
-    /// not there.
-    pub(super) fn times(
+    /// Begin and end. A completed record must have a readable begin, and its end must be readable if
+    /// there is one; of the others, what cannot be read is not there.
+    fn times(
         &self,
-        status: Status,
-        begin: (&'static str, Option<&str>),
-        end: (&'static str, Option<&str>),
+        is_completed: bool,
     ) -> Result<(Option<Timestamp>, Option<Timestamp>), DecodeError> {
-        if status != Status::Completed {
+        let Wire { begin, end, .. } = *self.wire;
+        if !is_completed {
             return Ok((begin.1.and_then(time), end.1.and_then(time)));
         }
         let read = |(field, text): (&'static str, &str)| {
@@ -124,7 +169,7 @@ impl<'a> RecordFields<'a> {
                 value: text.chars().take(40).collect(),
             })
         };
-        let begin = read((begin.0, self.mandatory(begin.0, begin.1)?))?;
+        let begin = read((begin.0, self.mandatory(begin)?))?;
         let end = trimmed(end.1).map(|text| read((end.0, text))).transpose()?;
         Ok((Some(begin), end))
     }
@@ -139,14 +184,8 @@ pub(super) fn trimmed(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Looks a status word up, without regard to case.
-pub(super) fn status(word: &str, known: &[(&str, Status)]) -> Status {
-    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
-    found.map_or(Status::Unknown, |(_, status)| *status)
-}
-
 /// The word itself, where it is not known.
-pub(super) fn unknown(is_unknown: bool, word: &str) -> Option<UnknownWord> {
+fn unknown(is_unknown: bool, word: &str) -> Option<UnknownWord> {
     // Foreign text that goes into a log line: bounded.
     is_unknown.then(|| UnknownWord(word.chars().take(64).collect()))
 }
@@ -156,13 +195,13 @@ pub(super) fn unknown(is_unknown: bool, word: &str) -> Option<UnknownWord> {
 /// Neither cloud says 1000 or 1024. The size in the example of DDM, 5.419922, is 5550 bytes / 1024
 /// to its last digit, and no whole number of bytes / 1000.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-pub(super) fn kib_to_bytes(kib: f64) -> Option<u64> {
+fn kib_to_bytes(kib: f64) -> Option<u64> {
     (kib >= 0.0).then(|| (kib * 1024.0).round() as u64)
 }
 
 /// A time in any form seen or likely: offset with or without colon, `Z`, no zone (UTC), and the
 /// stray blanks of the PostgreSQL example (`2018 - 08 - 06 T12: 41: 14 + 0800`).
-pub(super) fn time(text: &str) -> Option<Timestamp> {
+fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     // The name of a zone in brackets would be passed over.
     if text.contains('[') {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::fields::{self, DecodeError, RecordFields};
+use super::fields::{self, DecodeError, Record, Wire};
 use super::{List, Page, Product, Question, Scope};
-use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
+use crate::backup::{BackupType, Engine, InstanceId, Status, Times};
 
 /// The product.
 pub(super) static RDS: Product = Product {
@@ -91,7 +91,7 @@ fn query(question: &Question<'_>) -> Vec<(&'static str, String)> {
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
-    backups: Vec<Record<'a>>,
+    backups: Vec<WireRecord<'a>>,
     total_count: u64,
     /// Documented nowhere for RDS, and believed if it is there.
     #[serde(default)]
@@ -99,7 +99,7 @@ struct Answer<'a> {
 }
 
 #[derive(Deserialize)]
-struct Record<'a> {
+struct WireRecord<'a> {
     /// The SQL Server example of the documentation has a blank behind the key.
     #[serde(borrow, default, alias = "id ")]
     id: Option<Cow<'a, str>>,
@@ -129,41 +129,26 @@ struct Datastore<'a> {
 
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
-    let records = answer.backups.iter().enumerate();
-    let backups =
-        records.map(|(at, record)| backup(at, record, asked)).collect::<Result<_, _>>()?;
-    Ok(Page { backups, left_out: Vec::new(), total: answer.total_count, limit: answer.limit })
+    let mut page = Page { total: answer.total_count, limit: answer.limit, ..Page::default() };
+    for (at, record) in answer.backups.iter().enumerate() {
+        let wire = wire(record);
+        page.backups.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
+    }
+    Ok(page)
 }
 
-fn backup(
-    at: usize,
-    record: &Record<'_>,
-    asked: Option<&InstanceId>,
-) -> Result<Backup, DecodeError> {
-    let fields = RecordFields::new(at, record.id.as_deref())?;
-    let status_word = fields.mandatory("status", record.status.as_deref())?;
-    let status = fields::status(status_word, &STATUSES);
-    let type_word = fields.mandatory("type", record.backup_type.as_deref())?;
-    let backup_type = RDS.backup_type(type_word);
-    let (begin, end) = fields.times(
-        status,
-        ("begin_time", record.begin_time.as_deref()),
-        ("end_time", record.end_time.as_deref()),
-    )?;
-    Ok(Backup {
-        id: fields.id(),
-        instance_id: fields.instance_id(record.instance_id.as_deref(), asked)?,
-        instance_name: None,
-        instance_status: None,
+fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
+    Wire {
+        id: record.id.as_deref(),
+        instance_id: record.instance_id.as_deref(),
+        backup_type: ("type", record.backup_type.as_deref()),
+        status: record.status.as_deref(),
+        begin: ("begin_time", record.begin_time.as_deref()),
+        end: ("end_time", record.end_time.as_deref()),
+        kib: record.size,
         engine: record.datastore.as_ref().map(engine),
-        backup_type: backup_type.unwrap_or(BackupType::UNKNOWN),
-        status,
-        begin,
-        end,
-        bytes: record.size.and_then(fields::kib_to_bytes),
-        unknown_type: fields::unknown(backup_type.is_none(), type_word),
-        unknown_status: fields::unknown(status == Status::Unknown, status_word),
-    })
+        ..Wire::default()
+    }
 }
 
 fn engine(datastore: &Datastore<'_>) -> Engine {
