@@ -48,6 +48,13 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// The cloud accepted it.
+    pub fn accepted(&self) {
+        if let Self::Token(token) = self {
+            token.worked();
+        }
+    }
+
     /// A fault without the token that the cloud may have echoed; keys are masked by the account.
     pub fn mask(&self, fault: Fault) -> Fault {
         match self {
@@ -59,6 +66,9 @@ impl Proof {
 
 /// The label `api` of sign-ins.
 pub const SIGN_IN_API: &str = "iam_token";
+
+/// So many tokens may die early under one request.
+const MOST_REFUSALS: u32 = 3;
 
 /// After a failed renewal the old token is used for so long before the next one.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
@@ -159,19 +169,21 @@ impl Access {
         Ok(request)
     }
 
-    /// A request with this proof was refused, the first time or `again`. Gives the next one to try,
-    /// if there is any: a token may have died early, and is then dropped, once for all who used it;
-    /// keys may have been changed.
-    pub async fn after_refusal(&self, proof: &Proof, again: bool) -> Option<Proof> {
+    /// A request with this proof was refused, after so many refusals before. Gives the next one to
+    /// try, if there is any: a token may have died early, and is then dropped, once for all who used
+    /// it; keys may have been changed.
+    pub async fn after_refusal(&self, proof: &Proof, before: u32) -> Option<Proof> {
         match proof {
             Proof::Keys(refused) => {
                 let next = self.account.material().ok()?;
                 (next != *refused).then_some(Proof::Keys(next))
             }
-            Proof::Token(_) if again => {
+            // One that never worked, and is the second: it is the user that is refused.
+            Proof::Token(token) if before > 0 && !token.has_worked() => {
                 self.account.token_refused();
                 None
             }
+            Proof::Token(_) if before >= MOST_REFUSALS => None,
             Proof::Token(refused) => {
                 {
                     let mut known = self.known();

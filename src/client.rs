@@ -78,7 +78,7 @@ impl Client {
         let path = format!("/v3/{}/{path}", self.project_id);
         let account = self.access.account();
         let mut proof = self.access.proof().await?;
-        let mut again = false;
+        let mut refusals = 0;
         loop {
             let make = || {
                 let query = query(account.now());
@@ -101,17 +101,20 @@ impl Client {
                 count.0.fetch_add(1, Ordering::Relaxed);
             };
             let fault = match account.ask(&ask, make, tried).await {
-                Ok(answer) => return Ok(answer.body),
+                Ok(answer) => {
+                    proof.accepted();
+                    return Ok(answer.body);
+                }
                 Err(fault) => fault,
             };
             if fault.reason != Reason::Auth {
                 return Err(proof.mask(fault));
             }
-            match self.access.after_refusal(&proof, again).await {
+            match self.access.after_refusal(&proof, refusals).await {
                 Some(next) => proof = next,
                 None => return Err(proof.mask(fault)),
             }
-            again = true;
+            refusals += 1;
         }
     }
 }

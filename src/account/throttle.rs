@@ -10,6 +10,9 @@ use super::retry::Patience;
 /// project for a day.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
+/// A `Retry-After` of 0 is no wish for the next request at once.
+const SHORTEST_ASKED: Duration = Duration::from_secs(1);
+
 /// The throttlings in a row, and until when nothing is asked.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
@@ -26,7 +29,7 @@ impl Throttle {
         jitter: f64,
         now: Instant,
     ) {
-        let asked = retry_after.map(|asked| now + asked.min(LONGEST_ASKED));
+        let asked = retry_after.map(|asked| now + asked.clamp(SHORTEST_ASKED, LONGEST_ASKED));
         // Requests that were under way together are throttled together, and count once.
         if self.remaining(now).is_some() {
             self.until = self.until.max(asked);
@@ -88,6 +91,7 @@ mod tests {
     #[test]
     fn what_the_cloud_asks_for_is_kept_and_one_hour_is_the_most() {
         let now = Instant::now();
+        assert_eq!(throttled(&mut Throttle::default(), Some(0), now), Some(SECOND));
         assert_eq!(throttled(&mut Throttle::default(), Some(3), now), Some(SECOND * 3));
         assert_eq!(throttled(&mut Throttle::default(), Some(90), now), Some(SECOND * 90));
         assert_eq!(throttled(&mut Throttle::default(), Some(86_400), now), Some(SECOND * 3600));

@@ -3,6 +3,7 @@
 //! Source: "Obtaining a User Token Through Password Authentication" of both clouds. The token is in
 //! the header `X-Subject-Token`, its end in the body.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,6 +26,8 @@ pub struct Token {
     pub(super) renew_at: Instant,
     /// When it is certainly of no use any more, by our clock.
     pub(super) dead_at: Instant,
+    /// Whether the cloud has accepted it for anything.
+    worked: AtomicBool,
 }
 
 /// Who signs in, and for what.
@@ -98,7 +101,18 @@ impl Token {
             expires_at,
             renew_at: arrived + life.mul_f64(0.75),
             dead_at: arrived + life,
+            worked: AtomicBool::new(false),
         })
+    }
+
+    /// The cloud accepted it.
+    pub(super) fn worked(&self) {
+        self.worked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the cloud has accepted it for anything.
+    pub(super) fn has_worked(&self) -> bool {
+        self.worked.load(Ordering::Relaxed)
     }
 }
 

@@ -439,6 +439,7 @@ enum Change {
     Delete(usize),
     ExpireTail,
     Finish(usize),
+    InsertAt(usize),
     InsertHead,
 }
 
@@ -447,6 +448,7 @@ fn change() -> impl Strategy<Value = Change> {
         (0..60_usize).prop_map(Change::Delete),
         Just(Change::ExpireTail),
         (0..60_usize).prop_map(Change::Finish),
+        (0..60_usize).prop_map(Change::InsertAt),
         Just(Change::InsertHead),
     ]
 }
@@ -468,6 +470,11 @@ proptest! {
                 match change {
                     Change::Delete(at) if *at < list.len() => { list.remove(*at); }
                     Change::Finish(at) if *at < list.len() => list[*at].status = Status::Failed,
+                    // Where nobody orders the list.
+                    Change::InsertAt(at) if *at <= list.len() => {
+                        next += 1;
+                        list.insert(*at, backup(next));
+                    }
                     Change::InsertHead => {
                         next += 1;
                         if oldest_first { list.push(backup(next)) } else { list.insert(0, backup(next)) }

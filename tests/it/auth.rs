@@ -1,5 +1,7 @@
 //! Signing in: tokens that are shared, kept and renewed, and signed requests.
 
+use std::os::unix::fs::symlink;
+
 use clouddb_backup_exporter::sim::{
     AccessKey, Answer, Caller, Cloud, Estate, Fault, Project, RdsInstance, Seen, Service, estate,
 };
@@ -385,4 +387,62 @@ async fn what_the_cloud_echoes_of_a_secret_is_masked() {
         assert!(!page.contains(secrets[0]), "{page}");
         daemon.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn many_projects_with_a_wrong_password_sign_in_once_between_them() {
+    let mut estate = Estate::new();
+    let ids: Vec<String> = (0..10).map(|at| format!("{at:032x}")).collect();
+    for id in &ids {
+        estate = estate.with_project(Project::new(id, "eu-de_x"));
+    }
+    let cloud = Cloud::start(estate).await.unwrap();
+    let setup = Setup {
+        credential: password(&cloud).replace(estate::PASSWORD, "wrong"),
+        ..Setup::new(&cloud).with_ddm()
+    };
+    let mut text = setup.text(&cloud);
+    for id in &ids {
+        text += &format!(
+            "  - name: p{id}\n    project_id: {id}\n    credentials: main\n    \
+             ddm: {{ endpoint: {} }}\n",
+            cloud.ddm_url()
+        );
+    }
+    let daemon = Daemon::start(&text).await;
+    let exposition = daemon.after_polls(2.0).await;
+    assert!(exposition.values("clouddb_poll_success", &[]).iter().all(|it| *it == 0.0));
+    assert_eq!(cloud.sign_ins(), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_that_is_swapped_by_its_link_under_load_loses_no_poll() {
+    let cloud = cloud_with(10).await;
+    // As Kubernetes mounts a secret: a link to a link to a folder that is exchanged.
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (version, word) in [("v1", estate::PASSWORD), ("v2", "the-next-one")] {
+        std::fs::create_dir(at(version)).unwrap();
+        std::fs::write(at(version).join("password"), format!("{word}\n")).unwrap();
+    }
+    symlink("v1", at("..data")).unwrap();
+    symlink("..data/password", at("password")).unwrap();
+    let credential = password(&cloud).replace(
+        &format!("password: {}", estate::PASSWORD),
+        &format!("password_file: {}", at("password").display()),
+    );
+    let daemon = Daemon::start(&Setup { credential, ..setup_with(&cloud, 10) }.text(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    cloud.change(|estate| "the-next-one".clone_into(&mut estate.users[0].password));
+    symlink("v2", at("..tmp")).unwrap();
+    std::fs::rename(at("..tmp"), at("..data")).unwrap();
+    cloud.revoke_tokens();
+    let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
+    let before = polls(&daemon.metrics().await);
+    let exposition = daemon.until(|it| polls(it) >= before + 30.0).await;
+    assert!(all_good(&exposition));
+    assert_eq!(exposition.values("clouddb_poll_failures_total", &[]).iter().sum::<f64>(), 0.0);
+    assert_eq!(cloud.sign_ins(), 2);
+    daemon.stop().await.unwrap();
 }

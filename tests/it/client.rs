@@ -15,7 +15,7 @@ use clouddb_backup_exporter::snapshot::Snapshot;
 use reqwest::Url;
 use tokio::time::{advance, pause, resume};
 
-use crate::daemon::{Setup, clock_of, keys};
+use crate::daemon::{Setup, clock_of, keys, password};
 use crate::exposition::Exposition;
 
 const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
@@ -176,4 +176,28 @@ async fn of_a_queue_for_the_budget_only_the_first_meets_a_refusal() {
     let asked = tokio::join!(way.ask(), way.ask(), way.ask());
     assert_eq!(asked, (refused, refused, refused));
     assert_eq!(lists(&cloud), 1, "five refusals lock the key");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_sent_at_most_six_times_in_the_first_hour() {
+    let cloud = cloud().await;
+    let credential = password(&cloud).replace(estate::PASSWORD, "wrong");
+    let way = Way::new(&cloud, Setup { credential, ..Setup::new(&cloud) });
+    for _ in 0..60 {
+        assert_eq!(way.ask().await, Err(Reason::Auth));
+        pass(MINUTE).await;
+    }
+    assert_eq!(cloud.sign_ins(), 4, "at once, and after 5, 15 and 35 minutes");
+    assert_eq!(way.auth_failures(&cloud), Some(4.0));
+}
+
+#[tokio::test]
+async fn tokens_that_worked_and_die_one_after_the_other_are_no_refusal_of_the_credential() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    for sign_ins in 1..=4 {
+        assert_eq!(way.ask().await, Ok(()));
+        assert_eq!(cloud.sign_ins(), sign_ins);
+        cloud.revoke_tokens();
+    }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::exposition::Exposition;
+use crate::secrets;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -98,7 +99,9 @@ impl Daemon {
         while let Some(chunk) = response.chunk().await.unwrap() {
             body.extend_from_slice(&chunk);
         }
-        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+        let body = String::from_utf8(body).unwrap();
+        secrets::look_through(&body);
+        Answer { status, headers, body }
     }
 
     /// The exposition as it is now.

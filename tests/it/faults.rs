@@ -216,3 +216,31 @@ async fn the_budget_does_not_pile_up_while_the_cloud_hangs() {
         assert!(within <= 13, "{within} requests within a second");
     }
 }
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_connect_and_the_daemon_serves_all_the_same() {
+    let cloud = cloud_with(3).await;
+    let text = setup(&cloud).text(&cloud).replace(cloud.rds_url(), "https://no-such-host.invalid");
+    let daemon = Daemon::start(&text).await;
+    assert_eq!(daemon.get("/-/healthy").await.status, 200);
+    let exposition = daemon.after_polls(1.0).await;
+    let connect = exposition.value("clouddb_poll_failures_total", &[("reason", "connect")]);
+    assert!(connect >= Some(1.0));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_task_is_left_of_a_daemon_that_ended() {
+    let cloud = cloud_with(3).await;
+    cloud.fault(Fault::hang().on(Service::Rds).after(2));
+    let daemon = Daemon::start(&setup(&cloud).with_ddm().text(&cloud)).await;
+    daemon.until(|it| it.value("clouddb_polls_total", &[("product", "ddm")]) >= Some(3.0)).await;
+    daemon.stop().await.unwrap();
+    cloud.stop().await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let begin = tokio::time::Instant::now();
+    while tasks.num_alive_tasks() > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{} left", tasks.num_alive_tasks());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -14,6 +14,7 @@ mod daemon;
 mod exposition;
 mod log;
 mod running;
+mod secrets;
 
 mod app;
 mod auth;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::daemon::{Setup, keys, password};
 use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
+use crate::secrets;
 
 const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 
@@ -23,11 +24,17 @@ async fn run(arguments: &[&str]) -> Output {
 }
 
 fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    printed(&output.stdout)
 }
 
 fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    printed(&output.stderr)
+}
+
+fn printed(bytes: &[u8]) -> String {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    secrets::look_through(&text);
+    text
 }
 
 #[tokio::test]
@@ -108,16 +115,34 @@ async fn version_tells_version_commit_and_compiler() {
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_end_the_daemon_with_0_during_a_poll() {
+async fn sigterm_and_sigint_end_the_daemon_with_0_during_a_poll_and_during_a_pause() {
     crypto();
-    for signal in ["-TERM", "-INT"] {
+    let pause = || Fault::status(429).with_header("Retry-After", "600");
+    for (signal, fault) in
+        [("-TERM", Fault::hang()), ("-INT", Fault::hang()), ("-TERM", pause()), ("-INT", pause())]
+    {
         let cloud = Cloud::start(Estate::new()).await.unwrap();
-        cloud.fault(Fault::hang());
+        cloud.fault(fault);
         let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
         let running = Running::start(&[&flag]).await;
-        assert_eq!(running.get("/-/healthy").await, "healthy\n");
+        // The poll is under way, or has met the 429.
+        running.until(|_| cloud.count(|_| true) > 0).await;
         assert_eq!(running.end(signal).await, Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn a_scrape_that_is_not_read_does_not_hold_the_end() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let (_folder, flag) = folder_with(&Setup::new(&cloud).with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let mut slow = tokio::net::TcpStream::connect(&running.address).await.unwrap();
+    // More answers than the buffers of the sockets hold; none is read.
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500);
+    slow.write_all(requests.as_bytes()).await.unwrap();
+    assert_eq!(running.get("/-/healthy").await, "healthy\n");
+    assert_eq!(running.end("-TERM").await, Some(0));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::exposition::Exposition;
+use crate::secrets;
 
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clouddb-backup-exporter");
@@ -94,7 +95,9 @@ impl Running {
         while let Some(chunk) = response.chunk().await.unwrap() {
             body.extend_from_slice(&chunk);
         }
-        String::from_utf8(body).unwrap()
+        let body = String::from_utf8(body).unwrap();
+        secrets::look_through(&body);
+        body
     }
 
     pub(crate) async fn until(&self, condition: impl Fn(&Exposition) -> bool) -> Exposition {
@@ -111,6 +114,7 @@ impl Running {
 
     /// Sends a signal and gives the exit code, which must come within five seconds.
     pub(crate) async fn end(mut self, signal: &str) -> Option<i32> {
+        secrets::look_through(&self.log().join("\n"));
         self.signal(signal).await;
         let status = timeout(Duration::from_secs(5), self.child.wait()).await;
         status.expect("it ends within five seconds").unwrap().code()
