@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use leaky_bucket::RateLimiter;
 use reqwest::Request;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::clock::Clock;
 use crate::config::Credential;
@@ -30,6 +30,9 @@ use throttle::Throttle;
 pub use keyring::{Material, Secrets};
 pub use pause::Pause;
 pub use retry::Patience;
+
+/// For so long others wait for a request that proves the secrets. A refusal comes sooner.
+const MOST_PROVING: Duration = Duration::from_secs(5);
 
 /// What the accounts of a daemon have in common.
 #[derive(Clone, Debug)]
@@ -209,7 +212,8 @@ impl Account {
         };
         let _proving = match ask.material {
             Some(material) if !self.state().keyring.is_proven(material) => {
-                Some(self.proving.lock().await)
+                // A request that hangs proves nothing, and must not hold the other projects.
+                timeout(MOST_PROVING, self.proving.lock()).await.ok()
             }
             _ => None,
         };

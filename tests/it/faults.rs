@@ -244,3 +244,19 @@ async fn no_task_is_left_of_a_daemon_that_ended() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn a_service_that_hangs_before_the_keys_are_proven_does_not_hold_the_other() {
+    let cloud = cloud_with(3).await;
+    cloud.fault(Fault::hang().on(Service::Rds));
+    let setup = Setup { credential: keys(), ..setup(&cloud) }.with_ddm();
+    let daemon = Daemon::start(&setup.text(&cloud)).await;
+    let ddm = [("product", "ddm")];
+    // The request timeout is 30 seconds, and each of four tries may take so long.
+    daemon.until(|it| it.value("clouddb_poll_success", &ddm) == Some(1.0)).await;
+    assert_eq!(
+        daemon.metrics().await.value("clouddb_polls_total", &[("product", "rds")]),
+        Some(0.0)
+    );
+    daemon.stop().await.unwrap();
+}
