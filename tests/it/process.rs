@@ -187,6 +187,8 @@ async fn a_second_signal_ends_it_at_once() {
     // Half a request: the first signal waits for the other half.
     let mut half = tokio::net::TcpStream::connect(&running.address).await.unwrap();
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    // Connections are accepted in their order: that one was.
+    assert_eq!(running.get("/-/healthy").await, "healthy\n");
     running.signal("-TERM").await;
     running.logged("stopping").await;
     let begin = Instant::now();
