@@ -34,8 +34,9 @@ struct Known {
     token: Option<Arc<Token>>,
     /// The last failed fetch, which is that of all who waited for it.
     failure: Option<(Instant, Fault)>,
-    /// After a refusal that was about this project.
+    /// After a refusal that was about this project, and the secrets that were refused for it.
     refusal: Pause,
+    refused: Option<Material>,
 }
 
 /// What a request is authorised with.
@@ -115,7 +116,8 @@ impl Access {
             if let Some((_, fault)) = known.failure.as_ref().filter(|(at, _)| *at >= asked) {
                 return Err(fault.clone());
             }
-            if let Some(remaining) = known.refusal.remaining(asked) {
+            let is_refused = known.refused.as_ref() == Some(&material);
+            if let Some(remaining) = known.refusal.remaining(asked).filter(|_| is_refused) {
                 return known.or_old(self.paused(remaining));
             }
         }
@@ -135,6 +137,7 @@ impl Access {
                 known.failure = Some((now, fault.clone()));
                 if fault.reason == Reason::Auth && self.account.material().is_ok() {
                     known.refusal.refused(now);
+                    known.refused = Some(material);
                 }
                 known.or_old(fault)
             }

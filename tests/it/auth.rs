@@ -446,3 +446,28 @@ async fn a_password_that_is_swapped_by_its_link_under_load_loses_no_poll() {
     assert_eq!(cloud.sign_ins(), 2);
     daemon.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_pause_of_a_project_ends_at_once_too_when_the_secret_changes() {
+    let mut estate = Estate::new().with_rds(RdsInstance::new(&id(0), "x"));
+    estate.users[0].forbidden.push(estate::PROJECT_ID.to_owned());
+    let cloud = Cloud::start(estate).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, estate::PASSWORD).unwrap();
+    let credential = password(&cloud).replace(
+        &format!("password: {}", estate::PASSWORD),
+        &format!("password_file: {}", file.display()),
+    );
+    let daemon = Daemon::start(&Setup { credential, ..setup_with(&cloud, 1) }.text(&cloud)).await;
+    daemon.after_polls(2.0).await;
+    assert_eq!(cloud.sign_ins(), 1, "paused");
+    cloud.change(|estate| {
+        estate.users[0].forbidden.clear();
+        "the-next-one".clone_into(&mut estate.users[0].password);
+    });
+    std::fs::write(&file, "the-next-one").unwrap();
+    daemon.until(all_good).await;
+    assert_eq!(cloud.sign_ins(), 2);
+    daemon.stop().await.unwrap();
+}
