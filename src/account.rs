@@ -15,24 +15,22 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use leaky_bucket::RateLimiter;
 use reqwest::Request;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::config::Credential;
 use crate::error::{Fault, Reason};
 use crate::http::{self, Answer, Http, Role, TlsError};
 use crate::meter::Meters;
-use keyring::Keyring;
+use keyring::{Keyring, mask};
 use retry::Next;
 use throttle::Throttle;
 
 pub use keyring::{Material, Secrets};
 pub use pause::Pause;
 pub use retry::Patience;
-
-/// For so long others wait for a request that proves the secrets. A refusal comes sooner.
-const MOST_PROVING: Duration = Duration::from_secs(5);
 
 /// What the accounts of a daemon have in common.
 #[derive(Clone, Debug)]
@@ -55,8 +53,11 @@ pub struct Account {
     http: Http,
     budget: RateLimiter,
     state: Mutex<State>,
+    /// Apart from the state: a scrape asks for it.
+    throttle: Mutex<Throttle>,
     /// Held while secrets are used that the cloud has not accepted yet: of many requests that start
-    /// together with a wrong secret one is refused, and not enough of them to lock the account.
+    /// together with a wrong one a single one is refused, and not enough to lock the account. One
+    /// that hangs holds the others for its time-out; they come in turn.
     proving: tokio::sync::Mutex<()>,
 }
 
@@ -64,9 +65,10 @@ pub struct Account {
 struct State {
     keyring: Keyring,
     refusal: Pause,
-    throttle: Throttle,
-    /// Whether the last sign-in was refused for its project only.
-    scope_refused: bool,
+    /// After a fresh token was refused, which a good password does not mend.
+    token_refusal: Pause,
+    /// The project whose sign-in was refused, while the same secret works for others.
+    scope_refused: Option<Box<str>>,
 }
 
 /// A question to the cloud, but for its text.
@@ -80,6 +82,8 @@ pub struct Ask<'a> {
     pub api: &'a str,
     /// The secrets that authorise it; none with a token.
     pub material: Option<&'a Material>,
+    /// The token that authorises it.
+    pub token: Option<&'a SecretString>,
     /// The project's requests in flight.
     pub in_flight: Option<&'a Semaphore>,
 }
@@ -88,24 +92,24 @@ impl State {
     /// The cloud refused these secrets for a project.
     ///
     /// A 403 of IAM is about the project, and so, it seems, is a 401 while the same secret works for
-    /// others: only that project is then left alone, by its own pause. A second
-    /// one in a row says that the secret itself no longer works.
+    /// others: only that project is then left alone, by its own pause. If another project is refused
+    /// too, and none was accepted between, the secret itself no longer works.
     fn refused(
         &mut self,
-        credential: &Credential,
         material: &Material,
+        fresh: Option<Material>,
         ask: &Ask<'_>,
         status: Option<u16>,
         now: Instant,
     ) {
         if ask.role == Role::SignIn {
-            let works_elsewhere = self.keyring.is_proven(material) && !self.scope_refused;
-            if status == Some(403) || works_elsewhere {
-                self.scope_refused = true;
+            let is_only_one = self.scope_refused.as_deref().is_none_or(|it| it == ask.project);
+            if status == Some(403) || self.keyring.is_proven(material) && is_only_one {
+                self.scope_refused = Some(ask.project.into());
                 return;
             }
         }
-        if !self.keyring.refused(material, credential) {
+        if !self.keyring.refused(material, fresh, now) {
             self.refusal.refused(now);
         }
     }
@@ -120,9 +124,10 @@ impl Account {
             state: Mutex::new(State {
                 keyring: Keyring::new(&credential),
                 refusal: Pause::default(),
-                throttle: Throttle::default(),
-                scope_refused: false,
+                token_refusal: Pause::default(),
+                scope_refused: None,
             }),
+            throttle: Mutex::default(),
             proving: tokio::sync::Mutex::default(),
             credential,
             terms,
@@ -131,7 +136,9 @@ impl Account {
 
     /// Whether an account of this credential would be the same.
     pub fn serves(&self, credential: &Credential, terms: &Terms) -> bool {
-        *self.credential == *credential && self.terms.request_timeout == terms.request_timeout
+        *self.credential == *credential
+            && self.terms.request_timeout == terms.request_timeout
+            && self.http.trusts(credential.ca_file.as_deref())
     }
 
     /// The credential.
@@ -152,22 +159,31 @@ impl Account {
     /// The secrets to use next. An error is the pause after a refusal.
     pub fn material(&self) -> Result<Material, Fault> {
         self.check_refusal()?;
-        Ok(self.state().keyring.next(&self.credential))
+        // Read before the lock: a file may be slow.
+        let fresh = Material::read(&self.credential);
+        Ok(self.state().keyring.next(fresh, Instant::now()))
     }
 
     /// How long all that shares the credential still waits because the cloud throttles.
     pub fn backoff(&self) -> Duration {
-        self.state().throttle.remaining(Instant::now()).unwrap_or_default()
+        self.throttle().remaining(Instant::now()).unwrap_or_default()
     }
 
     /// The cloud refused a token twice, the second time one that was just fetched: that is as good as
     /// refusing the secret.
     pub fn token_refused(&self) {
+        let fresh = Material::read(&self.credential);
         let mut state = self.state();
         let material = state.keyring.in_force();
-        if !state.keyring.refused(&material, &self.credential) {
-            state.refusal.refused(Instant::now());
+        let now = Instant::now();
+        if !state.keyring.refused(&material, fresh, now) {
+            state.token_refusal.refused(now);
         }
+    }
+
+    /// The cloud accepted a token.
+    pub fn token_accepted(&self) {
+        self.state().token_refusal.accepted(Instant::now());
     }
 
     /// Asks, again after faults that may pass. `make` makes the request of each try, so that each is
@@ -210,14 +226,17 @@ impl Account {
             Some(slots) => Some(slots.acquire().await.map_err(closed)?),
             None => None,
         };
-        let _proving = match ask.material {
-            Some(material) if !self.state().keyring.is_proven(material) => {
-                // A request that hangs proves nothing, and must not hold the other projects.
-                timeout(MOST_PROVING, self.proving.lock()).await.ok()
+        self.turn().await?;
+        let is_unproven = |material: &&Material| !self.state().keyring.is_proven(material);
+        let _proving = match ask.material.filter(is_unproven) {
+            Some(material) => {
+                let proving = self.proving.lock().await;
+                self.check_refusal()?;
+                self.check_material(material)?;
+                Some(proving)
             }
-            _ => None,
+            None => None,
         };
-        self.turn(ask.material).await?;
         let request = make()?;
         tried();
         let started = Instant::now();
@@ -225,7 +244,10 @@ impl Account {
         let meters = &self.terms.meters;
         let status = outcome.as_ref().ok().map(|answer| answer.status);
         meters.api_request(ask.project, ask.api, status, started.elapsed());
-        let answer = outcome?;
+        let mut answer = outcome?;
+        if !(200..300).contains(&answer.status) {
+            self.mask(ask, &mut answer);
+        }
         let now = self.now();
         let skew = answer.date().map(|date| date.duration_since(now));
         if let Some(skew) = skew {
@@ -233,38 +255,53 @@ impl Account {
         }
         let outcome = http::check(ask.role, answer, now);
         self.learn(ask, outcome.as_ref().err());
-        outcome.map_err(|fault| {
-            let fault = if fault.reason == Reason::Auth { with_skew(fault, skew) } else { fault };
-            self.state().keyring.mask(fault)
-        })
+        outcome.map_err(
+            |fault| {
+                if fault.reason == Reason::Auth { with_skew(fault, skew) } else { fault }
+            },
+        )
+    }
+
+    /// Takes secrets out of a refusal that echoes them, before anything of it is cut.
+    fn mask(&self, ask: &Ask<'_>, answer: &mut Answer) {
+        let text = self.state().keyring.mask(&String::from_utf8_lossy(&answer.body));
+        let text = ask.material.map_or(text.clone(), |material| material.mask(&text));
+        let token = ask.token.map(ExposeSecret::expose_secret);
+        answer.body = token.map_or(text.clone(), |token| mask(&text, token)).into_bytes();
     }
 
     /// What an answer says about the credential.
     fn learn(&self, ask: &Ask<'_>, fault: Option<&Fault>) {
         let now = Instant::now();
         let meters = &self.terms.meters;
+        let fresh = match (fault, ask.material) {
+            (Some(fault), Some(_)) if fault.reason == Reason::Auth => {
+                Material::read(&self.credential)
+            }
+            _ => None,
+        };
         let state = &mut *self.state();
         match fault.map(|fault| fault.reason) {
             Some(Reason::Throttled) => {
                 meters.api_throttled(ask.project, ask.api);
                 let asked = fault.and_then(|fault| fault.retry_after);
-                state.throttle.throttled(&self.terms.patience, asked, fastrand::f64(), now);
+                self.throttle().throttled(&self.terms.patience, asked, fastrand::f64(), now);
             }
             Some(Reason::Auth) => {
                 meters.auth_failure(ask.project);
-                state.throttle.answered(now);
+                self.throttle().answered(now);
                 if let Some(material) = ask.material {
                     let status = fault.and_then(|fault| fault.status);
-                    state.refused(&self.credential, material, ask, status, now);
+                    state.refused(material, fresh, ask, status, now);
                 }
             }
-            Some(_) => state.throttle.answered(now),
+            Some(_) => self.throttle().answered(now),
             None => {
-                state.throttle.answered(now);
+                self.throttle().answered(now);
                 if let Some(material) = ask.material {
                     state.keyring.accepted(material);
                     state.refusal.accepted(now);
-                    state.scope_refused = false;
+                    state.scope_refused = None;
                 }
             }
         }
@@ -272,35 +309,56 @@ impl Account {
 
     /// Waits until the cloud may be asked. An error is a pause after a refusal that lasts or began
     /// meanwhile: of a long queue, only those under way meet the refusal.
-    async fn turn(&self, material: Option<&Material>) -> Result<(), Fault> {
+    async fn turn(&self) -> Result<(), Fault> {
         loop {
             self.check_refusal()?;
-            let remaining = self.state().throttle.remaining(Instant::now());
-            match remaining {
-                Some(remaining) => sleep_until(Instant::now() + remaining).await,
-                None => break,
+            if let Some(remaining) = self.throttled() {
+                sleep_until(Instant::now() + remaining).await;
+                continue;
             }
-        }
-        self.budget.acquire_one().await;
-        self.check_refusal()?;
-        match material {
-            Some(material) if self.state().keyring.was_refused(material) => Err(Fault::new(
-                Reason::Auth,
-                format!("the cloud refused the credential `{}` meanwhile", self.credential.name),
-            )),
-            _ => Ok(()),
+            self.budget.acquire_one().await;
+            // A pause may have begun while the budget was waited for.
+            if self.throttled().is_none() {
+                return self.check_refusal();
+            }
         }
     }
 
-    fn check_refusal(&self) -> Result<(), Fault> {
-        let mut state = self.state();
-        let now = Instant::now();
-        if state.refusal.has_ended(now) {
-            state.keyring.forget_refused();
+    fn throttled(&self) -> Option<Duration> {
+        self.throttle().remaining(Instant::now())
+    }
+
+    /// An error if the cloud refused these secrets while they waited.
+    fn check_material(&self, material: &Material) -> Result<(), Fault> {
+        if !self.state().keyring.was_refused(material, Instant::now()) {
+            return Ok(());
         }
-        let Some(remaining) = state.refusal.remaining(now) else { return Ok(()) };
-        if state.keyring.has_changed(&self.credential) {
+        let name = &self.credential.name;
+        let message = format!("the cloud refused the credential `{name}` meanwhile");
+        Err(Fault::new(Reason::Auth, message))
+    }
+
+    fn check_refusal(&self) -> Result<(), Fault> {
+        let now = Instant::now();
+        {
+            let state = self.state();
+            if !state.refusal.has_begun() && !state.token_refusal.has_begun() {
+                return Ok(());
+            }
+        }
+        let fresh = Material::read(&self.credential);
+        let mut state = self.state();
+        let has_ended = state.refusal.has_ended(now) | state.token_refusal.has_ended(now);
+        let remaining = state.refusal.remaining(now).max(state.token_refusal.remaining(now));
+        let Some(remaining) = remaining else {
+            if has_ended {
+                state.keyring.start_over(fresh);
+            }
+            return Ok(());
+        };
+        if state.keyring.has_changed(fresh.as_ref()) {
             state.refusal = Pause::default();
+            state.token_refusal = Pause::default();
             return Ok(());
         }
         Err(Fault::new(
@@ -312,6 +370,10 @@ impl Account {
                 remaining.as_secs().max(1)
             ),
         ))
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -150,7 +150,7 @@ impl Daemon {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                error = self.fleet.broken() => return Err(Ended(error)),
+                error = self.fleet.broken() => return Err(Ended(Some(error))),
                 Some(ended) = servers.join_next() => {
                     if stop.is_cancelled() {
                         break;

@@ -49,18 +49,19 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// The cloud accepted it.
-    pub fn accepted(&self) {
-        if let Self::Token(token) = self {
-            token.worked();
+    /// The keys, if it is a signature.
+    pub fn material(&self) -> Option<&Material> {
+        match self {
+            Self::Keys(material) => Some(material),
+            Self::Token(_) => None,
         }
     }
 
-    /// A fault without the token that the cloud may have echoed; keys are masked by the account.
-    pub fn mask(&self, fault: Fault) -> Fault {
+    /// The token, if it is one.
+    pub fn token(&self) -> Option<&SecretString> {
         match self {
-            Self::Keys(_) => fault,
-            Self::Token(token) => fault.without(token.value.expose_secret()),
+            Self::Keys(_) => None,
+            Self::Token(token) => Some(&token.value),
         }
     }
 }
@@ -172,6 +173,14 @@ impl Access {
         Ok(request)
     }
 
+    /// The cloud accepted a request with this proof.
+    pub fn accepted(&self, proof: &Proof) {
+        if let Proof::Token(token) = proof {
+            token.worked();
+            self.account.token_accepted();
+        }
+    }
+
     /// A request with this proof was refused, after so many refusals before. Gives the next one to
     /// try, if there is any: a token may have died early, and is then dropped, once for all who used
     /// it; keys may have been changed.
@@ -236,6 +245,7 @@ impl Access {
             project: &self.project,
             api: SIGN_IN_API,
             material: Some(material),
+            token: None,
             in_flight: None,
         };
         let answer = self.account.ask(&ask, || sign_in.request(), || {}).await?;

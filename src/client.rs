@@ -9,7 +9,7 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use crate::account::{Account, Ask};
-use crate::auth::{Access, Proof};
+use crate::auth::Access;
 use crate::error::{Fault, Reason};
 use crate::http::Role;
 
@@ -86,15 +86,12 @@ impl Client {
                     query.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 self.access.request(&proof, endpoint, &path, &query)
             };
-            let material = match &proof {
-                Proof::Keys(material) => Some(material),
-                Proof::Token(_) => None,
-            };
             let ask = Ask {
                 role: Role::Service,
                 project: &self.project,
                 api,
-                material,
+                material: proof.material(),
+                token: proof.token(),
                 in_flight: Some(&self.in_flight),
             };
             let tried = || {
@@ -102,17 +99,19 @@ impl Client {
             };
             let fault = match account.ask(&ask, make, tried).await {
                 Ok(answer) => {
-                    proof.accepted();
+                    self.access.accepted(&proof);
                     return Ok(answer.body);
                 }
                 Err(fault) => fault,
             };
-            if fault.reason != Reason::Auth {
-                return Err(proof.mask(fault));
+            // Without a status the cloud was not asked: nothing is wrong with the token.
+            let is_no_refusal = fault.status.is_none() && proof.token().is_some();
+            if fault.reason != Reason::Auth || is_no_refusal {
+                return Err(fault);
             }
             match self.access.after_refusal(&proof, refusals).await {
                 Some(next) => proof = next,
-                None => return Err(proof.mask(fault)),
+                None => return Err(fault),
             }
             refusals += 1;
         }

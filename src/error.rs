@@ -107,16 +107,6 @@ impl Fault {
         self.message = one_line(&format!("{act}: {}", self.message));
         self
     }
-
-    /// The same fault without a secret that the cloud may have echoed.
-    #[must_use]
-    pub fn without(mut self, secret: &str) -> Self {
-        // Shorter ones are words: masking them tells what they are.
-        if secret.len() >= 4 {
-            self.message = self.message.replace(secret, "***");
-        }
-        self
-    }
 }
 
 /// The most characters of a message: much of it is foreign text.
@@ -179,12 +169,6 @@ mod tests {
         assert!(fault.message.starts_with("abx") && fault.message.len() < 600);
         let fault = fault.during("y".repeat(1 << 20));
         assert!(fault.message.len() < 600);
-    }
-
-    #[test]
-    fn a_secret_that_was_echoed_is_masked() {
-        let fault = Fault::new(Reason::Auth, "the key `SESAME` is unknown").without("SESAME");
-        assert_eq!(fault.message, "the key `***` is unknown");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Http {
     /// For hosts on loopback: never through the proxy of the environment, which would see what is
     /// not even encrypted.
     loopback: Client,
+    /// What the PEM file held.
+    ca: Option<Vec<u8>>,
 }
 
 impl Http {
@@ -79,6 +81,10 @@ impl Http {
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         // The one place that chooses cryptography; an error says that it is chosen already.
         rustls::crypto::ring::default_provider().install_default().ok();
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| TlsError::Ca { path: path.to_owned(), source })
+        };
+        let ca = ca_file.map(read).transpose()?;
         let client = |proxy: bool| -> Result<Client, TlsError> {
             let mut builder = Client::builder()
                 .user_agent(concat!("clouddb-backup-exporter/", env!("CARGO_PKG_VERSION")))
@@ -86,10 +92,8 @@ impl Http {
                 .referer(false)
                 // Below the idle limit of the gateways, so that a kept connection is not just closing.
                 .pool_idle_timeout(Duration::from_secs(30));
-            if let Some(path) = ca_file {
-                let pem = fs::read(path)
-                    .map_err(|source| TlsError::Ca { path: path.to_owned(), source })?;
-                let certificates = Certificate::from_pem_bundle(&pem).map_err(TlsError::Start)?;
+            if let Some(pem) = &ca {
+                let certificates = Certificate::from_pem_bundle(pem).map_err(TlsError::Start)?;
                 builder = builder.tls_certs_merge(certificates);
             }
             if !proxy {
@@ -97,7 +101,13 @@ impl Http {
             }
             builder.build().map_err(TlsError::Start)
         };
-        Ok(Self { client: client(true)?, loopback: client(false)? })
+        Ok(Self { client: client(true)?, loopback: client(false)?, ca })
+    }
+
+    /// Whether a pool with that PEM file, as it is now, would trust the same.
+    pub fn trusts(&self, ca_file: Option<&Path>) -> bool {
+        let now = ca_file.map(fs::read).transpose();
+        now.is_ok_and(|now| now == self.ca)
     }
 
     /// Sends one request and reads its answer, both within `timeout`.

@@ -84,7 +84,9 @@ pub async fn read(
         known_until: None,
     };
     let answered = reader.typed().await?;
-    let due = memory.untyped_read.is_none_or(|read| now.duration_since(read) >= UNTYPED_EVERY);
+    // A clock that was set back makes it due too.
+    let is_fresh = |read| (SignedDuration::ZERO..UNTYPED_EVERY).contains(&now.duration_since(read));
+    let due = !memory.untyped_read.is_some_and(is_fresh);
     let mut untyped_read = memory.untyped_read;
     let only_untyped = if target.product.untyped && due {
         untyped_read = Some(now);

@@ -1,17 +1,18 @@
-//! The secrets of a credential while they rotate.
+//! The secrets of a credential while they rotate. Pure but for [`Material::read`].
 //!
 //! Files are read again whenever a secret is used, since Kubernetes swaps them under a running
 //! program; an access key and its secret key may be swapped one after the other. So what was read
 //! is tried, and what was accepted last is kept until something else is: a half of a pair is
-//! refused once and does no harm.
+//! refused and does no harm.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use crate::config::{Credential, CredentialKind, Secret};
-use crate::error::Fault;
 
 /// Everything secret about a credential at one moment. `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ impl Material {
 
     /// What is in the files now. None while they are being swapped: one is not there, or holds what
     /// no header can.
-    fn read(credential: &Credential) -> Option<Self> {
+    pub(super) fn read(credential: &Credential) -> Option<Self> {
         let for_header = |secret: &Secret| {
             let value = secret.read().ok()?;
             let printable = |byte: u8| byte.is_ascii_graphic();
@@ -72,6 +73,18 @@ impl Material {
             CredentialKind::Password { password, .. } => Secrets::Password(password.read().ok()?),
         })))
     }
+
+    /// A text in which the cloud may have echoed these secrets, without them.
+    pub(super) fn mask(&self, text: &str) -> String {
+        let (_, parts) = self.0.parts();
+        parts.into_iter().flatten().fold(text.to_owned(), |text, secret| mask(&text, secret))
+    }
+}
+
+/// A text without a secret.
+pub(super) fn mask(text: &str, secret: &str) -> String {
+    // Shorter ones are words: masking them tells what they are.
+    if secret.len() < 4 { text.to_owned() } else { text.replace(secret, "***") }
 }
 
 impl Secrets {
@@ -99,28 +112,37 @@ impl fmt::Debug for Material {
     }
 }
 
-/// What was refused is remembered, but not for ever.
+/// What was refused is remembered, but neither all nor for ever: the cloud may not have known a new
+/// secret yet.
 const MOST_REFUSED: usize = 4;
+const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// What is used, what was accepted and what was refused.
+/// What is used, what was accepted and what was refused. `fresh` is what is in the files.
 #[derive(Debug)]
 pub(super) struct Keyring {
     /// Accepted last; at first what the config had.
     in_force: Material,
     /// Whether the cloud has ever accepted `in_force`.
     proven: bool,
-    /// Refused since something else was accepted.
-    refused: Vec<Material>,
+    /// What was refused, and when.
+    refused: Vec<(Material, Instant)>,
+    /// What was in the files when there was nothing else to try.
+    exhausted_with: Option<Material>,
 }
 
 impl Keyring {
     pub(super) fn new(credential: &Credential) -> Self {
-        Self { in_force: Material::configured(credential), proven: false, refused: Vec::new() }
+        Self {
+            in_force: Material::configured(credential),
+            proven: false,
+            refused: Vec::new(),
+            exhausted_with: None,
+        }
     }
 
-    /// What to use next: what is in the files, unless that was refused.
-    pub(super) fn next(&self, credential: &Credential) -> Material {
-        let untried = Material::read(credential).filter(|fresh| !self.refused.contains(fresh));
+    /// What to use next: what is in the files, unless that was refused lately.
+    pub(super) fn next(&self, fresh: Option<Material>, now: Instant) -> Material {
+        let untried = fresh.filter(|fresh| !self.was_refused(fresh, now));
         untried.unwrap_or_else(|| self.in_force.clone())
     }
 
@@ -134,43 +156,108 @@ impl Keyring {
         self.proven && self.in_force == *material
     }
 
+    /// Whether the cloud refused this lately, and has not accepted it since.
+    pub(super) fn was_refused(&self, material: &Material, now: Instant) -> bool {
+        self.refused.iter().any(|(it, at)| it == material && now < *at + REFUSED_FOR)
+    }
+
     /// The cloud accepted this.
     pub(super) fn accepted(&mut self, material: &Material) {
-        self.refused.retain(|refused| refused != material);
+        self.refused.retain(|(refused, _)| refused != material);
         self.in_force = material.clone();
         self.proven = true;
     }
 
-    /// Whether the cloud refused this, and nothing else has been accepted since.
-    pub(super) fn was_refused(&self, material: &Material) -> bool {
-        self.refused.contains(material)
-    }
-
-    /// A fault without the secrets that the cloud may have echoed.
-    pub(super) fn mask(&self, fault: Fault) -> Fault {
-        let all = self.refused.iter().chain([&self.in_force]);
-        let parts = all.map(|material| material.0.parts().1);
-        parts.flatten().flatten().fold(fault, Fault::without)
-    }
-
     /// The cloud refused this. True if there is something else to try.
-    pub(super) fn refused(&mut self, material: &Material, credential: &Credential) -> bool {
-        if !self.refused.contains(material) {
-            self.refused.push(material.clone());
-        }
+    pub(super) fn refused(
+        &mut self,
+        material: &Material,
+        fresh: Option<Material>,
+        now: Instant,
+    ) -> bool {
+        self.refused.retain(|(refused, _)| refused != material);
+        self.refused.push((material.clone(), now));
         if self.refused.len() > MOST_REFUSED {
             self.refused.remove(0);
         }
-        !self.refused.contains(&self.next(credential))
+        let others = !self.was_refused(&self.next(fresh.clone(), now), now);
+        if !others {
+            self.exhausted_with = fresh;
+        }
+        others
     }
 
-    /// What was refused may be tried again.
-    pub(super) fn forget_refused(&mut self) {
+    /// After a pause: what is in the files is tried, and if that is refused nothing else is.
+    pub(super) fn start_over(&mut self, fresh: Option<Material>) {
         self.refused.clear();
+        if let Some(fresh) = fresh {
+            self.proven &= fresh == self.in_force;
+            self.in_force = fresh;
+        }
     }
 
-    /// Whether the files hold something that was not refused.
-    pub(super) fn has_changed(&self, credential: &Credential) -> bool {
-        Material::read(credential).is_some_and(|fresh| !self.refused.contains(&fresh))
+    /// Whether the files hold something else than when there was nothing else to try.
+    pub(super) fn has_changed(&self, fresh: Option<&Material>) -> bool {
+        fresh.is_some() && fresh != self.exhausted_with.as_ref()
+    }
+
+    /// A text in which the cloud may have echoed a secret, without it.
+    pub(super) fn mask(&self, text: &str) -> String {
+        let all = self.refused.iter().map(|(material, _)| material).chain([&self.in_force]);
+        all.fold(text.to_owned(), |text, material| material.mask(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(word: &str) -> Material {
+        Material(Arc::new(Secrets::Password(SecretString::from(word))))
+    }
+
+    fn keyring(word: &str) -> Keyring {
+        let in_force = password(word);
+        Keyring { in_force, proven: false, refused: Vec::new(), exhausted_with: None }
+    }
+
+    #[test]
+    fn what_is_in_the_files_is_tried_and_what_worked_is_kept_until_it_works() {
+        let now = Instant::now();
+        let mut ring = keyring("old");
+        ring.accepted(&password("old"));
+        let new = || Some(password("new"));
+        assert_eq!(ring.next(new(), now), password("new"));
+        assert!(ring.refused(&password("new"), new(), now), "the old one is still to try");
+        assert_eq!(ring.next(new(), now), password("old"));
+        assert_eq!(ring.next(None, now), password("old"), "a file is being swapped");
+        let later = now + REFUSED_FOR;
+        assert_eq!(ring.next(new(), later), password("new"), "the cloud may know it by now");
+        ring.accepted(&password("new"));
+        assert!(ring.is_proven(&password("new")) && !ring.is_proven(&password("old")));
+    }
+
+    #[test]
+    fn after_a_pause_one_secret_is_tried_and_no_more() {
+        let now = Instant::now();
+        let mut ring = keyring("old");
+        ring.accepted(&password("old"));
+        let typo = || Some(password("typo"));
+        assert!(ring.refused(&password("typo"), typo(), now));
+        assert!(!ring.refused(&password("old"), typo(), now), "nothing is left");
+        ring.start_over(typo());
+        assert_eq!(ring.next(typo(), now), password("typo"));
+        assert!(!ring.refused(&password("typo"), typo(), now), "the old one is not tried again");
+    }
+
+    #[test]
+    fn any_change_of_the_files_ends_a_pause_a_return_to_an_old_secret_too() {
+        let now = Instant::now();
+        let mut ring = keyring("old");
+        ring.refused(&password("old"), Some(password("old")), now);
+        ring.refused(&password("new"), Some(password("new")), now);
+        assert!(!ring.has_changed(Some(&password("new"))));
+        assert!(!ring.has_changed(None));
+        assert!(ring.has_changed(Some(&password("old"))));
     }
 }

@@ -38,6 +38,11 @@ impl Pause {
         }
     }
 
+    /// Whether there is a pause that lasts, or has run out unseen.
+    pub fn has_begun(&self) -> bool {
+        self.until.is_some()
+    }
+
     /// True once after a pause has run out.
     pub fn has_ended(&mut self, now: Instant) -> bool {
         self.remaining(now).is_none() && self.until.take().is_some()

@@ -61,7 +61,9 @@ impl Patience {
                 let doubled = self.first_wait.saturating_mul(1 << (failed - 1).min(16));
                 // From half of it to all of it: those that failed together do not come back so.
                 let wait = doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-                Next::Wait(retry_after.map_or(wait, |asked| asked.max(wait)))
+                // Not for longer than after a 429: the poll waits, and is not seen to fail.
+                let asked = retry_after.unwrap_or_default().min(self.longest_pause);
+                Next::Wait(asked.max(wait))
             }
             _ => Next::GiveUp,
         }
@@ -111,5 +113,6 @@ mod tests {
         let next = |asked| PATIENCE.next(Reason::Http5xx, 1, Some(Duration::from_secs(asked)), 1.0);
         assert_eq!(next(7), Next::Wait(Duration::from_secs(7)));
         assert_eq!(next(0), Next::Wait(Duration::from_secs(1)));
+        assert_eq!(next(86_400), Next::Wait(PATIENCE.longest_pause));
     }
 }

@@ -63,9 +63,6 @@ impl Fleet {
             let backoff = move || watched.upgrade().map(|account| account.backoff());
             meters.backoff(project, move || backoff().unwrap_or_default());
         }
-        for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
-            meters.forget(project);
-        }
         self.polling.board.reassign(&targets);
         let mut old = std::mem::take(&mut self.loops);
         for target in targets {
@@ -89,6 +86,9 @@ impl Fleet {
         for left in old {
             left.task.abort();
         }
+        for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
+            self.polling.meters.forget(project);
+        }
         self.accounts = accounts;
         self.clients = clients;
         Ok(())
@@ -99,12 +99,14 @@ impl Fleet {
         self.loops.len()
     }
 
-    /// Waits until a loop ends that was not told to, and gives how; for ever, if none does.
-    pub(super) async fn broken(&mut self) -> Option<JoinError> {
+    /// Waits until a loop panics; for ever, if none does.
+    pub(super) async fn broken(&mut self) -> JoinError {
         loop {
             match self.tasks.join_next().await {
+                // A loop whose target left the config ends, or is ended.
+                Some(Ok(())) => {}
                 Some(Err(error)) if error.is_cancelled() => {}
-                Some(ended) => return ended.err(),
+                Some(Err(error)) => return error,
                 None => std::future::pending().await,
             }
         }

@@ -111,3 +111,12 @@ async fn a_server_without_tls_is_tls_and_nobody_at_all_is_connect() {
     let url = Url::parse("http://no-such-host.invalid").unwrap();
     assert_eq!(ask(&http, &url).await.unwrap_err().reason, Reason::Connect);
 }
+
+#[test]
+fn a_ca_file_that_changed_is_another() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let http = Http::new(Some(&old.file())).unwrap();
+    assert!(http.trusts(Some(&old.file())) && !http.trusts(None));
+    std::fs::copy(new.file(), old.file()).unwrap();
+    assert!(!http.trusts(Some(&old.file())));
+}
