@@ -232,3 +232,78 @@ fn counters(registry: &Registry, metric: &Metric) -> Result<IntCounterVec, prome
 fn gauges(registry: &Registry, metric: &Metric) -> Result<GaugeVec, prometheus::Error> {
     register(registry, GaugeVec::new(opts(metric), metric.labels)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+
+    use super::*;
+
+    /// The lines of the families whose names begin so.
+    fn lines(meters: &Meters, prefix: &str) -> Vec<String> {
+        let text = TextEncoder::new().encode_to_string(&meters.gather()).unwrap();
+        text.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_request_is_counted_by_its_status_or_as_an_error_and_timed_in_seconds() {
+        let meters = Meters::new().unwrap();
+        meters.api_request("shop", "rds_backups", Some(200), Duration::from_millis(250));
+        meters.api_request("shop", "rds_backups", None, Duration::from_secs(31));
+        let labels = r#"api="rds_backups""#;
+        assert_eq!(
+            lines(&meters, "clouddb_api_requests_total"),
+            [
+                format!(r#"clouddb_api_requests_total{{{labels},code="200",project="shop"}} 1"#),
+                format!(r#"clouddb_api_requests_total{{{labels},code="error",project="shop"}} 1"#),
+            ]
+        );
+        let name = "clouddb_api_request_duration_seconds";
+        let bounds = ["0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "+Inf"];
+        let counts = [0, 0, 1, 1, 1, 1, 1, 1, 1, 2];
+        let buckets = bounds.iter().zip(counts);
+        let mut expected: Vec<String> = buckets
+            .map(|(bound, count)| format!(r#"{name}_bucket{{{labels},le="{bound}"}} {count}"#))
+            .collect();
+        expected.push(format!("{name}_sum{{{labels}}} 31.25"));
+        expected.push(format!("{name}_count{{{labels}}} 2"));
+        assert_eq!(lines(&meters, name), expected);
+    }
+
+    #[test]
+    fn the_build_and_the_config_in_force_are_told() {
+        let meters = Meters::new().unwrap();
+        let (version, revision, rustc) = (build::VERSION, build::REVISION, build::RUSTC);
+        assert_eq!(
+            lines(&meters, "clouddb_exporter_build_info"),
+            [format!(
+                r#"clouddb_exporter_build_info{{revision="{revision}",rustc="{rustc}",version="{version}"}} 1"#
+            )]
+        );
+        meters.config_loaded(Timestamp::from_second(1_700_000_000).unwrap());
+        assert_eq!(
+            lines(&meters, "clouddb_exporter_config"),
+            [
+                "clouddb_exporter_config_last_reload_success_timestamp_seconds 1700000000",
+                "clouddb_exporter_config_last_reload_successful 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_counters_of_a_target_are_there_at_zero_before_anything_happens() {
+        let meters = Meters::new().unwrap();
+        meters.know("shop", "rds", &[]);
+        for (metric, series) in [
+            (&metric::POLLS, 1),
+            (&metric::POLL_SKIPPED, 1),
+            (&metric::POLL_INCONSISTENT, 1),
+            (&metric::AUTH_FAILURES, 1),
+            (&metric::POLL_FAILURES, Reason::ALL.len()),
+        ] {
+            let lines = lines(&meters, metric.name);
+            assert_eq!(lines.len(), series, "{lines:?}");
+            assert!(lines.iter().all(|line| line.ends_with("} 0")), "{lines:?}");
+        }
+    }
+}

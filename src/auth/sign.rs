@@ -203,4 +203,16 @@ mod tests {
         assert_eq!(canonical_path("/a%2Fb/c d/100%"), "/a%2Fb/c%20d/100%25/");
         assert_eq!(canonical_path("/"), "/");
     }
+
+    #[test]
+    fn neither_the_order_of_the_headers_nor_blanks_around_them_change_what_is_signed() {
+        let sorted = [("host", "h"), ("x-project-id", "p"), ("x-sdk-date", "20240229T225959Z")];
+        let odd = [("X-Sdk-Date", " 20240229T225959Z"), ("x-project-id", "p "), ("Host", "h")];
+        let [sorted, odd] = [&sorted, &odd].map(|headers| {
+            let request = Unsigned { method: "GET", path: "/", query: &[], headers, body: b"" };
+            authorization(&request, "20240229T225959Z", "AK", "SK")
+        });
+        assert_eq!(sorted, odd);
+        assert!(sorted.contains("SignedHeaders=host;x-project-id;x-sdk-date,"), "{sorted}");
+    }
 }

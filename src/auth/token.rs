@@ -179,6 +179,7 @@ struct TokenBody {
 #[cfg(test)]
 mod tests {
     use reqwest::header::HeaderMap;
+    use serde_json::json;
 
     use super::*;
 
@@ -234,5 +235,29 @@ mod tests {
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let token = Token::read(&answer(Some("sesame"), BODY), now, Instant::now()).unwrap();
         assert!(!format!("{token:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn a_sign_in_asks_for_a_token_of_the_project_and_no_catalogue() {
+        for auth_url in ["https://iam.example/v3", "https://iam.example/v3/"] {
+            let sign_in = SignIn {
+                auth_url: &Url::parse(auth_url).unwrap(),
+                username: "u",
+                user_domain_name: "d",
+                password: &SecretString::from("p\"w"),
+                project_id: "id",
+            };
+            let request = sign_in.request().unwrap();
+            assert_eq!(request.method(), Method::POST);
+            let url = request.url().as_str();
+            assert_eq!(url, "https://iam.example/v3/auth/tokens?nocatalog=true");
+            assert_eq!(request.headers()[CONTENT_TYPE], "application/json;charset=utf8");
+            let body = request.body().unwrap().as_bytes().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            let user = json!({ "name": "u", "password": "p\"w", "domain": { "name": "d" } });
+            let identity = json!({ "methods": ["password"], "password": { "user": user } });
+            let scope = json!({ "project": { "id": "id" } });
+            assert_eq!(body, json!({ "auth": { "identity": identity, "scope": scope } }));
+        }
     }
 }

@@ -152,7 +152,9 @@ mod tests {
             (403, r#"{"errCode":"DBS.280015","externalMessage":"x"}"#, Reason::Forbidden),
             (403, "<html>", Reason::Forbidden),
             (404, r#"{"error_code":"APIGW.0101","error_msg":"x"}"#, Reason::NotFound),
+            (400, r#"{"error_code":"DBS.200002","error_msg":"x"}"#, Reason::NotFound),
             (400, r#"{"error_code":"DBS.200045","error_msg":"x"}"#, Reason::NotFound),
+            (400, r#"{"errorCode":"DBS.201010","errorMsg":"x"}"#, Reason::NotFound),
             (429, "", Reason::Throttled),
             (400, r#"{"error_code":"APIG.0308","error_msg":"x"}"#, Reason::Throttled),
             (403, r#"{"error_code":"APIGW.0308","error_msg":"x"}"#, Reason::Throttled),
@@ -188,11 +190,32 @@ mod tests {
                 r#"{"error":{"code":401,"message":"wrong\npassword","title":"Unauthorized"}}"#,
                 "the cloud answered 400 `401` \"wrongpassword\"",
             ),
+            (
+                r#"{"errorCode":"DBS.280001","errorMsg":"bad"}"#,
+                "the cloud answered 400 `DBS.280001` \"bad\"",
+            ),
             ("<html>", "the cloud answered 400"),
             ("", "the cloud answered 400"),
         ];
         for (body, sentence) in cases {
             assert_eq!(fault(Role::Service, 400, body).message, sentence);
         }
+    }
+
+    #[test]
+    fn a_request_id_that_only_a_header_has_is_told_too() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", "r7".parse().unwrap());
+        let answer = Answer { status: 502, headers, body: b"<html>".to_vec() };
+        let fault = check(Role::Service, answer, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(fault.message, "the cloud answered 502 (request id r7)");
+        assert_eq!(fault.status, Some(502));
+    }
+
+    #[test]
+    fn of_a_long_text_of_the_cloud_only_the_beginning_is_told() {
+        let body = format!(r#"{{"error_msg":"{}"}}"#, "x".repeat(100_000));
+        let expected = format!("the cloud answered 400 \"{}\"", "x".repeat(200));
+        assert_eq!(fault(Role::Service, 400, &body).message, expected);
     }
 }

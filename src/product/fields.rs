@@ -286,6 +286,7 @@ mod tests {
     fn a_size_is_1024_bytes_rounded_and_a_negative_one_is_unknown() {
         assert_eq!(kib_to_bytes(2803.0), Some(2_870_272));
         assert_eq!(kib_to_bytes(5.419_922), Some(5550));
+        assert_eq!(kib_to_bytes(0.9996), Some(1024));
         assert_eq!(kib_to_bytes(0.0), Some(0));
         assert_eq!(kib_to_bytes(-1.0), None);
         assert_eq!(kib_to_bytes(f64::NAN), None);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::backup::{Engine, Status};
+use crate::backup::{Engine, Status, Times};
 use crate::error::Chain;
 
 const RDS: &Product = &rds::RDS;
@@ -136,6 +136,8 @@ fn words_are_compared_without_regard_to_case_and_an_unknown_one_is_kept() {
     assert_eq!(backup.status, Status::Unknown);
     assert_eq!(&*backup.unknown_type.unwrap().0, "Snapshot");
     assert_eq!(&*backup.unknown_status.unwrap().0, "FROZEN");
+    let backup = rds(&json!({ "type": "x".repeat(100_000) })).unwrap();
+    assert_eq!(backup.unknown_type.unwrap().0.len(), 64, "it goes into a line of the log");
 }
 
 #[test]
@@ -191,9 +193,11 @@ fn a_completed_record_needs_a_readable_begin_and_a_readable_end_if_there_is_one(
 
 #[test]
 fn of_another_record_times_that_cannot_be_read_are_not_there() {
-    let fields = json!({ "status": "FAILED", "begin_time": "soon", "end_time": "later" });
-    let backup = rds(&fields).unwrap();
-    assert_eq!((backup.begin, backup.end), (None, None));
+    for status in ["FAILED", "BUILDING", "DELETING", "FROZEN"] {
+        let fields = json!({ "status": status, "begin_time": "soon", "end_time": "later" });
+        let backup = rds(&fields).unwrap();
+        assert_eq!((backup.begin, backup.end), (None, None), "{status}");
+    }
 }
 
 #[test]
@@ -214,6 +218,7 @@ fn what_is_mandatory_is_named_when_it_is_missing() {
 fn a_record_of_another_instance_is_refused_with_both_ids() {
     let error = rds(&json!({ "instance_id": "other" })).unwrap_err();
     assert_eq!(error, "record 0 (`b1`) is of instance `other`, and `db` was asked for");
+    assert!(rds(&json!({ "instance_id": "DB" })).is_err(), "ids are compared to the letter");
     let without = rds(&json!({ "instance_id": "absent" })).unwrap();
     assert_eq!(without.instance_id, instance("db"), "RDS may leave it out");
 }
@@ -257,6 +262,7 @@ fn the_types_to_ask_follow_the_engine_in_the_id() {
     assert_eq!(asked("0123in01"), ["auto", "manual", "incremental"]);
     assert_eq!(asked("0123in03"), ["auto", "manual", "incremental"]);
     assert_eq!(asked("0123in04"), ["auto", "manual", "fragment"]);
+    assert_eq!(asked("0123IN04"), ["auto", "manual", "fragment"]);
     assert_eq!(asked("0123in14"), ["auto", "manual", "fragment", "incremental"]);
     assert_eq!(asked(""), ["auto", "manual", "fragment", "incremental"]);
 }
@@ -288,6 +294,14 @@ fn products_differ_in_name_and_api() {
             assert_ne!(product.name, other.name);
             assert_ne!(product.api, other.api);
         }
+    }
+}
+
+#[test]
+fn only_the_times_of_incrementals_are_commits() {
+    for (backup_type, _) in ALL.iter().flat_map(|product| product.types) {
+        let commits = backup_type.name == "incremental";
+        assert_eq!(backup_type.times == Times::Commit, commits, "{backup_type}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The daemon as a whole: what its parts share, and when it is ready.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::Patience;
@@ -8,8 +9,9 @@ use clouddb_backup_exporter::app::{self, Options};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, Project, RdsInstance, Service, estate};
+use jiff::Timestamp;
 use reqwest::Client;
-use tokio::time::{advance, pause, resume};
+use tokio::time::{advance, pause, resume, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::{Daemon, Setup, password};
@@ -100,4 +102,28 @@ async fn one_target_that_was_not_tried_yet_holds_readiness() {
     let answer = daemon.get("/-/ready").await;
     assert_eq!((answer.status, &*answer.body), (503, "not ready: the first round is under way\n"));
     daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_loop_that_dies_ends_the_daemon_instead_of_leaving_its_target_unwatched() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let text = Setup::new(&cloud).with_ddm().text(&cloud);
+    let loaded = Config::read(&text, Path::new("test"), &config::fetch).expect("a good config");
+    // The start asks for the time once; whoever asks next dies of it.
+    let asked = AtomicUsize::new(0);
+    let clock = Clock::new(move || {
+        assert_eq!(asked.fetch_add(1, Ordering::Relaxed), 0, "the clock is broken");
+        Timestamp::UNIX_EPOCH
+    });
+    let options = Options {
+        listen_addresses: vec!["127.0.0.1:0".to_owned()],
+        telemetry_path: "/metrics".to_owned(),
+        enable_lifecycle: false,
+        config_file: None,
+        clock,
+        patience: Patience::default(),
+    };
+    let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
+    let ended = timeout(Duration::from_secs(30), daemon.run(CancellationToken::new())).await;
+    assert!(ended.expect("it ends").is_err());
 }

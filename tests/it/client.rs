@@ -7,7 +7,7 @@ use std::time::Duration;
 use clouddb_backup_exporter::account::{Account, Patience, Terms};
 use clouddb_backup_exporter::client::{Client, RequestCount};
 use clouddb_backup_exporter::config::{self, Config};
-use clouddb_backup_exporter::error::Reason;
+use clouddb_backup_exporter::error::{self, Reason};
 use clouddb_backup_exporter::exposition::render;
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsInstance, Seen, Service, estate};
@@ -54,13 +54,17 @@ impl Way {
 
     /// One request for the backups.
     async fn ask(&self) -> Result<(), Reason> {
+        self.try_to_ask().await.map_err(|fault| fault.reason)
+    }
+
+    async fn try_to_ask(&self) -> Result<(), error::Fault> {
         let query = |_| {
             let query = [("instance_id", ID), ("offset", "0"), ("limit", "1")];
             query.map(|(name, value)| (name, value.to_owned())).to_vec()
         };
         let count = RequestCount::default();
         let body = self.client.get("rds_backups", &self.endpoint, "backups", &query, &count);
-        body.await.map(drop).map_err(|fault| fault.reason)
+        body.await.map(drop)
     }
 
     fn auth_failures(&self, cloud: &Cloud) -> Option<f64> {
@@ -200,4 +204,34 @@ async fn tokens_that_worked_and_die_one_after_the_other_are_no_refusal_of_the_cr
         assert_eq!(cloud.sign_ins(), sign_ins);
         cloud.revoke_tokens();
     }
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_is_that_of_all_who_waited_for_it_and_of_nobody_later() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    cloud.fault(Fault::status(418).on(Service::Iam));
+    let failed = Err(Reason::Http4xx);
+    let asked = tokio::join!(way.ask(), way.ask(), way.ask(), way.ask());
+    assert_eq!(asked, (failed, failed, failed, failed));
+    assert_eq!(cloud.sign_ins(), 1);
+    assert_eq!(way.ask().await, failed);
+    assert_eq!(cloud.sign_ins(), 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_refused_with_403_pauses_its_project_and_tells_for_how_long() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    cloud.fault(Fault::status(403).on(Service::Iam));
+    let fault = way.try_to_ask().await.unwrap_err();
+    assert_eq!(fault.reason, Reason::Auth);
+    assert!(fault.message.starts_with("cannot sign in as `main`: "), "{fault}");
+    pass(MINUTE).await;
+    let fault = way.try_to_ask().await.unwrap_err();
+    assert_eq!(cloud.sign_ins(), 1);
+    let seconds =
+        fault.message.strip_prefix("the credential `main` is paused for this project for another ");
+    let seconds = seconds.and_then(|rest| rest.split(' ').next()).and_then(|it| it.parse().ok());
+    assert!(seconds.is_some_and(|seconds: u64| (200..=240).contains(&seconds)), "{fault}");
 }

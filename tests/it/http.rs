@@ -54,3 +54,10 @@ async fn a_fault_names_the_host_and_neither_path_nor_query() {
     assert!(fault.message.starts_with(&format!("no answer of {free}: ")), "{fault}");
     assert!(!fault.message.contains("sesame"), "{fault}");
 }
+
+#[test]
+fn a_request_without_a_query_has_no_question_mark() {
+    let url = Url::parse("https://rds.example/").unwrap();
+    assert_eq!(http::get(&url, "/v3/p", "").url().as_str(), "https://rds.example/v3/p");
+    assert_eq!(http::get(&url, "/v3/p", "a=b").url().as_str(), "https://rds.example/v3/p?a=b");
+}

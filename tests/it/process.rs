@@ -280,7 +280,9 @@ async fn logs_go_to_stderr_in_the_format_asked_for() {
     let (_folder, flag) = folder_with(&Setup::new(&cloud).text(&cloud));
     let logfmt = run(&[&flag]).await;
     assert!(stderr(&logfmt).contains("level=error"), "{}", stderr(&logfmt));
+    assert!(logfmt.stdout.is_empty());
     let json = run(&[&flag, "--log.format=json"]).await;
+    assert!(json.stdout.is_empty() && !json.stderr.is_empty());
     for line in stderr(&json).lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect(line);
         assert_eq!(line["level"], "ERROR");

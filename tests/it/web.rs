@@ -9,10 +9,13 @@ use flate2::read::GzDecoder;
 use reqwest::{Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{advance, pause, resume};
+use tokio::time::{advance, pause, resume, timeout};
 
 use crate::daemon::{Daemon, Setup};
 use crate::exposition::Exposition;
+
+/// Longer than anything here takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The daemon on the estate of the demo, with every kind of series.
 async fn demo() -> (Cloud, Daemon) {
@@ -306,7 +309,7 @@ async fn a_connection_that_sends_no_request_is_closed_after_a_while() {
     advance(Duration::from_secs(120)).await;
     resume();
     let mut rest = Vec::new();
-    slow.read_to_end(&mut rest).await.ok();
+    timeout(PATIENCE, slow.read_to_end(&mut rest)).await.expect("it is closed").ok();
     assert!(!String::from_utf8_lossy(&rest).contains(" 200 "));
     daemon.stop().await.unwrap();
 }
@@ -319,6 +322,7 @@ async fn a_connection_that_ended_makes_room_for_another() {
     for _ in 0..600 {
         drop(connect(&daemon).await.unwrap());
     }
-    assert_eq!(daemon.get("/-/healthy").await.status, 200);
+    let answer = timeout(PATIENCE, daemon.get("/-/healthy")).await.expect("there is room");
+    assert_eq!(answer.status, 200);
     daemon.stop().await.unwrap();
 }
