@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use leaky_bucket::RateLimiter;
 use reqwest::Request;
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -82,8 +82,6 @@ pub struct Ask<'a> {
     pub api: &'a str,
     /// The secrets that authorise it; none with a token.
     pub material: Option<&'a Material>,
-    /// The token that authorises it.
-    pub token: Option<&'a SecretString>,
     /// The project's requests in flight.
     pub in_flight: Option<&'a Semaphore>,
 }
@@ -238,6 +236,7 @@ impl Account {
             None => None,
         };
         let request = make()?;
+        let token = request.headers().get(http::TOKEN_HEADER).cloned();
         tried();
         let started = Instant::now();
         let outcome = self.http.exchange(request, self.terms.request_timeout).await;
@@ -246,7 +245,7 @@ impl Account {
         meters.api_request(ask.project, ask.api, status, started.elapsed());
         let mut answer = outcome?;
         if !(200..300).contains(&answer.status) {
-            self.mask(ask, &mut answer);
+            self.mask(ask, token.as_ref(), &mut answer);
         }
         let now = self.now();
         let skew = answer.date().map(|date| date.duration_since(now));
@@ -263,10 +262,10 @@ impl Account {
     }
 
     /// Takes secrets out of a refusal that echoes them, before anything of it is cut.
-    fn mask(&self, ask: &Ask<'_>, answer: &mut Answer) {
+    fn mask(&self, ask: &Ask<'_>, token: Option<&HeaderValue>, answer: &mut Answer) {
         let text = self.state().keyring.mask(&String::from_utf8_lossy(&answer.body));
         let text = ask.material.map_or(text.clone(), |material| material.mask(&text));
-        let token = ask.token.map(ExposeSecret::expose_secret);
+        let token = token.and_then(|token| token.to_str().ok());
         answer.body = token.map_or(text.clone(), |token| mask(&text, token)).into_bytes();
     }
 

@@ -32,6 +32,8 @@ pub struct Access {
 #[derive(Debug, Default)]
 struct Known {
     token: Option<Arc<Token>>,
+    /// Tokens in a row that were refused without having worked for anything.
+    useless: u32,
     /// The last failed fetch, which is that of all who waited for it.
     failure: Option<(Instant, Fault)>,
     /// After a refusal that was about this project, and the secrets that were refused for it.
@@ -56,19 +58,13 @@ impl Proof {
             Self::Token(_) => None,
         }
     }
-
-    /// The token, if it is one.
-    pub fn token(&self) -> Option<&SecretString> {
-        match self {
-            Self::Keys(_) => None,
-            Self::Token(token) => Some(&token.value),
-        }
-    }
 }
 
 /// The label `api` of sign-ins.
 pub const SIGN_IN_API: &str = "iam_token";
 
+/// One token that never worked may have died early; with the second it is the user that is refused.
+const MOST_USELESS: u32 = 2;
 /// So many tokens may die early under one request.
 const MOST_REFUSALS: u32 = 3;
 
@@ -156,7 +152,7 @@ impl Access {
         let mut request = http::get(endpoint, path, &sign::canonical_query(query));
         let headers = match proof {
             Proof::Token(token) => {
-                vec![(HeaderName::from_static("x-auth-token"), token.value.clone())]
+                vec![(HeaderName::from_static(http::TOKEN_HEADER), token.value.clone())]
             }
             Proof::Keys(material) => self.signature(material, &http::host(endpoint), path, query),
         };
@@ -173,10 +169,20 @@ impl Access {
         Ok(request)
     }
 
+    /// What to send instead of a proof that waited: of tokens the one in force by now. Where a token
+    /// died early, what was queued with it does not meet the refusal one by one.
+    pub fn newest(&self, proof: &Proof) -> Proof {
+        match (proof, self.known().usable(Instant::now())) {
+            (Proof::Token(_), (Some(token), _)) => Proof::Token(token),
+            _ => proof.clone(),
+        }
+    }
+
     /// The cloud accepted a request with this proof.
     pub fn accepted(&self, proof: &Proof) {
         if let Proof::Token(token) = proof {
             token.worked();
+            self.known().useless = 0;
             self.account.token_accepted();
         }
     }
@@ -190,18 +196,13 @@ impl Access {
                 let next = self.account.material().ok()?;
                 (next != *refused).then_some(Proof::Keys(next))
             }
-            // One that never worked, and is the second: it is the user that is refused.
-            Proof::Token(token) if before > 0 && !token.has_worked() => {
-                self.account.token_refused();
-                None
-            }
-            Proof::Token(_) if before >= MOST_REFUSALS => None,
             Proof::Token(refused) => {
-                {
-                    let mut known = self.known();
-                    if known.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
-                        known.token = None;
-                    }
+                let useless = self.known().drop_token(refused);
+                if useless >= MOST_USELESS {
+                    self.account.token_refused();
+                }
+                if useless >= MOST_USELESS || before >= MOST_REFUSALS {
+                    return None;
                 }
                 self.proof().await.ok()
             }
@@ -245,7 +246,6 @@ impl Access {
             project: &self.project,
             api: SIGN_IN_API,
             material: Some(material),
-            token: None,
             in_flight: None,
         };
         let answer = self.account.ask(&ask, || sign_in.request(), || {}).await?;
@@ -309,6 +309,15 @@ impl Known {
         let renewed_lately = self.failure.as_ref().is_some_and(|(at, _)| now < *at + RENEW_AGAIN);
         let due = token.is_some_and(|token| now >= token.renew_at) && !renewed_lately;
         (token.cloned(), due)
+    }
+
+    /// Drops a token that was refused, once for all who used it. Gives how many in a row never worked.
+    fn drop_token(&mut self, refused: &Arc<Token>) -> u32 {
+        if self.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
+            self.token = None;
+            self.useless = if refused.has_worked() { 0 } else { self.useless.saturating_add(1) };
+        }
+        self.useless
     }
 
     /// The old token, which is good until its end whatever became of its renewal; else the fault.

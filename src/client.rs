@@ -1,8 +1,8 @@
 //! The one way to ask the cloud: a GET for a project, with its credentials, within its budget and
 //! its number of requests in flight.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use reqwest::Url;
@@ -80,36 +80,41 @@ impl Client {
         let mut proof = self.access.proof().await?;
         let mut refusals = 0;
         loop {
+            // What was sent, which is not what this began to wait with.
+            let sent = Mutex::new(proof.clone());
             let make = || {
+                let newest = self.access.newest(&proof);
+                *sent.lock().unwrap_or_else(PoisonError::into_inner) = newest.clone();
                 let query = query(account.now());
                 let query: Vec<_> =
                     query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                self.access.request(&proof, endpoint, &path, &query)
+                self.access.request(&newest, endpoint, &path, &query)
             };
             let ask = Ask {
                 role: Role::Service,
                 project: &self.project,
                 api,
                 material: proof.material(),
-                token: proof.token(),
                 in_flight: Some(&self.in_flight),
             };
             let tried = || {
                 count.0.fetch_add(1, Ordering::Relaxed);
             };
-            let fault = match account.ask(&ask, make, tried).await {
+            let outcome = account.ask(&ask, make, tried).await;
+            let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let fault = match outcome {
                 Ok(answer) => {
-                    self.access.accepted(&proof);
+                    self.access.accepted(&sent);
                     return Ok(answer.body);
                 }
                 Err(fault) => fault,
             };
             // Without a status the cloud was not asked: nothing is wrong with the token.
-            let is_no_refusal = fault.status.is_none() && proof.token().is_some();
+            let is_no_refusal = fault.status.is_none() && sent.material().is_none();
             if fault.reason != Reason::Auth || is_no_refusal {
                 return Err(fault);
             }
-            match self.access.after_refusal(&proof, refusals).await {
+            match self.access.after_refusal(&sent, refusals).await {
                 Some(next) => proof = next,
                 None => return Err(fault),
             }

@@ -21,6 +21,9 @@ pub use fault::{Role, check};
 /// The most an answer may hold, unpacked.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
+/// The header of a token.
+pub const TOKEN_HEADER: &str = "x-auth-token";
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub struct Answer {

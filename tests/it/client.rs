@@ -13,6 +13,7 @@ use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsInstance, Seen, Service, estate};
 use clouddb_backup_exporter::snapshot::Snapshot;
 use reqwest::Url;
+use tokio::task::JoinSet;
 use tokio::time::{advance, pause, resume};
 
 use crate::daemon::{Setup, clock_of, keys, password};
@@ -234,4 +235,36 @@ async fn a_sign_in_that_is_refused_with_403_pauses_its_project_and_tells_for_how
         fault.message.strip_prefix("the credential `main` is paused for this project for another ");
     let seconds = seconds.and_then(|rest| rest.split(' ').next()).and_then(|it| it.parse().ok());
     assert!(seconds.is_some_and(|seconds: u64| (200..=240).contains(&seconds)), "{fault}");
+}
+
+#[tokio::test]
+async fn what_was_queued_with_a_token_that_died_goes_out_with_the_next_one() {
+    let cloud = cloud().await;
+    let setup = Setup::new(&cloud);
+    let credential = setup.credential.replace("second: 10000", "second: 20");
+    let way = Arc::new(Way::new(&cloud, Setup { credential, ..setup }));
+    assert_eq!(way.ask().await, Ok(()));
+    cloud.revoke_tokens();
+    // Forty at four in flight: most wait with the dead token in hand.
+    let mut asked = JoinSet::new();
+    for _ in 0..40 {
+        let way = Arc::clone(&way);
+        asked.spawn(async move { way.ask().await });
+    }
+    assert_eq!(asked.join_all().await, vec![Ok(()); 40]);
+    assert_eq!(cloud.sign_ins(), 2);
+    let refused = cloud.count(|seen: &Seen| seen.status == Some(401));
+    assert!((1..=8).contains(&refused), "{refused} of forty, and four are in flight");
+}
+
+#[tokio::test]
+async fn a_token_that_died_before_anyone_used_it_is_fetched_once_more() {
+    let cloud = cloud().await;
+    let way = Way::new(&cloud, Setup::new(&cloud));
+    assert_eq!(way.ask().await, Ok(()));
+    cloud.revoke_tokens();
+    // The second token is refused before it has worked for anything; the third works.
+    cloud.fault(Fault::status(401).on(Service::Rds).times(2));
+    assert_eq!(way.ask().await, Ok(()));
+    assert_eq!(cloud.sign_ins(), 3);
 }
