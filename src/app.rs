@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::Chain;
 use crate::http::TlsError;
 use crate::meter::Meters;
-use crate::poll::{Polling, Told};
+use crate::poll::{Found, Polling, Told};
 use crate::snapshot::Board;
 use crate::web::{self, ListenError, Reloader, Site};
 use fleet::Fleet;
@@ -76,6 +76,7 @@ pub struct Daemon {
     listeners: Vec<TcpListener>,
     site: Arc<Site>,
     fleet: Fleet,
+    found: mpsc::Receiver<Found>,
     meters: Meters,
     clock: Clock,
     config_file: Option<PathBuf>,
@@ -83,6 +84,8 @@ pub struct Daemon {
     reloads: mpsc::Receiver<Request>,
 }
 
+/// Instance lists that wait to be learnt.
+const MOST_WAITING: usize = 16;
 /// Ready at the latest after this, whatever the interval.
 const READY_AFTER: Duration = Duration::from_secs(5 * 60);
 
@@ -102,8 +105,8 @@ impl Daemon {
             clock: clock.clone(),
             told: Told::default(),
         });
-        let mut fleet = Fleet::new(polling, patience);
-        fleet.apply(config)?;
+        let (finder, found) = mpsc::channel(MOST_WAITING);
+        let fleet = Fleet::new(polling, patience, config.clone(), finder)?;
         meters.config_loaded(clock.now());
         let (reloader, reloads) = reload::channel();
         let site = Site {
@@ -120,6 +123,7 @@ impl Daemon {
             listeners,
             site: Arc::new(site),
             fleet,
+            found,
             meters,
             clock,
             config_file,
@@ -157,6 +161,7 @@ impl Daemon {
                     }
                     return Err(Ended(ended.err()));
                 }
+                Some(found) = self.found.recv() => self.fleet.learn(found),
                 Some(request) = self.reloads.recv() => {
                     let outcome = self.reload();
                     // Whoever asked may have gone.
@@ -195,7 +200,7 @@ impl Daemon {
             return Err("there is no config file to read again".to_owned());
         };
         let loaded = Config::load(file).map_err(|problems| reload::first_lines(&problems))?;
-        self.fleet.apply(&loaded.config).map_err(|error| Chain(&error).to_string())?;
+        self.fleet.apply(loaded.config).map_err(|error| Chain(&error).to_string())?;
         for finding in &loaded.findings {
             warn!("{finding}");
         }

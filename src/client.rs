@@ -10,8 +10,10 @@ use tokio::sync::Semaphore;
 
 use crate::account::{Account, Ask};
 use crate::auth::Access;
+use crate::backup::InstanceId;
 use crate::error::{Fault, Reason};
 use crate::http::Role;
+use crate::product::Api;
 
 /// Asks for one project. Cheap to share.
 #[derive(Debug)]
@@ -62,20 +64,20 @@ impl Client {
             && self.concurrency == concurrency
     }
 
-    /// The body of `/v3/{project_id}/{path}?{query}` at an endpoint. `api` is the label under which
-    /// the request is counted.
+    /// The body of an answer of a call, for the project or for an instance of it.
     ///
     /// The query is made when the request goes out, from the time of that moment: waiting for the
     /// budget may take minutes.
     pub async fn get(
         &self,
-        api: &str,
+        api: &Api,
+        instance_id: Option<&InstanceId>,
         endpoint: &Url,
-        path: &str,
         query: &(impl Fn(Timestamp) -> Query + Sync),
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
-        let path = format!("/v3/{}/{path}", self.project_id);
+        let path = instance_id.map_or_else(|| api.path.to_owned(), |id| api.path_of(id));
+        let path = format!("/{}/{}/{path}", api.version, self.project_id);
         let account = self.access.account();
         let mut proof = self.access.proof().await?;
         let mut refusals = 0;
@@ -93,7 +95,7 @@ impl Client {
             let ask = Ask {
                 role: Role::Service,
                 project: &self.project,
-                api,
+                api: api.name,
                 material: proof.material(),
                 in_flight: Some(&self.in_flight),
             };
@@ -112,7 +114,7 @@ impl Client {
             // Without a status the cloud was not asked: nothing is wrong with the token.
             let is_no_refusal = fault.status.is_none() && sent.material().is_none();
             if fault.reason != Reason::Auth || is_no_refusal {
-                return Err(fault);
+                return Err(with_permission(fault, api));
             }
             match self.access.after_refusal(&sent, refusals).await {
                 Some(next) => proof = next,
@@ -121,4 +123,12 @@ impl Client {
             refusals += 1;
         }
     }
+}
+
+/// Names what is missing, where the cloud documents it.
+fn with_permission(mut fault: Fault, api: &Api) -> Fault {
+    if let (Reason::Forbidden, Some(permission)) = (fault.reason, api.permission) {
+        fault.message += &format!("; it needs the permission `{permission}`");
+    }
+    fault
 }

@@ -4,6 +4,7 @@
 //! gives a [`Config`] or every problem at once, each with its place. Nothing later checks again.
 
 mod credential;
+mod discovery;
 pub mod duration;
 mod endpoint;
 mod file;
@@ -26,11 +27,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-use crate::backup::{BackupType, InstanceId};
+use crate::backup::InstanceId;
 use crate::error::Chain;
+use crate::objective::Objectives;
 use crate::product::Product;
 use report::Report;
 
+pub use discovery::{Discovery, Exclude};
 pub use endpoint::{Endpoint, is_loopback};
 pub use problem::{Position, Problem, Problems, Severity};
 pub use schema::schema;
@@ -136,11 +139,16 @@ pub struct ProductConfig {
     pub product: &'static Product,
     /// The origin of its API.
     pub endpoint: Endpoint,
-    /// Freshness objective per type, the defaults of the product included. A type without one is
-    /// not expected.
-    pub max_age: BTreeMap<BackupType, Duration>,
+    /// Freshness objective per type, the defaults of the product included.
+    pub objectives: Objectives,
     /// In the order of the file, each id once. Empty for a product whose list covers the project.
     pub instances: Vec<Instance>,
+    /// What is done with its instance list; none if that is not read.
+    pub discovery: Option<Discovery>,
+    /// Whether the automated backup policies of its instances are read.
+    pub policy: bool,
+    /// How often it is read what its instances can be restored to; none if that is not read.
+    pub restore_window: Option<Duration>,
 }
 
 /// One instance.
@@ -151,7 +159,7 @@ pub struct Instance {
     /// The value of the label `instance_name`. Default: the id.
     pub name: Option<String>,
     /// Freshness objective per type, those of the product included.
-    pub max_age: BTreeMap<BackupType, Duration>,
+    pub objectives: Objectives,
     /// Its labels, those of the project included; the names as in [`Project::labels`].
     pub labels: BTreeMap<String, String>,
 }

@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use prometheus::TextEncoder;
 
 use crate::clock::seconds;
+use crate::instance::ListedInstance;
 use crate::meter::Meters;
 use crate::metric::{self, Metric};
-use crate::snapshot::{Instance, Reading, Snapshot, TargetState, TypeReading};
+use crate::policy::Policy;
+use crate::restore::RestoreWindow;
+use crate::snapshot::{Shown, ShownType, Snapshot, TargetState};
+use crate::summary::ByStatus;
 
 /// The content type of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -18,59 +22,59 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The whole exposition.
 pub fn render(snapshot: &Snapshot, meters: &Meters, now: Timestamp) -> String {
     let mut text = Text::default();
-    backups(&mut text, snapshot, now);
-    instances(&mut text, snapshot);
+    let shown = shown(snapshot);
+    backups(&mut text, &shown, now);
+    instances(&mut text, snapshot, &shown);
+    projects(&mut text, snapshot);
+    lookups(&mut text, snapshot);
     polls(&mut text, snapshot);
     // The counters have a sample whenever they are listed, so encoding does not fail.
     TextEncoder::new().encode_utf8(&meters.gather(), &mut text.0).ok();
     text.0
 }
 
-/// One type of one instance, and what stands around it.
-struct TypeSample<'a> {
-    reading: &'a Reading,
-    instance: &'a Instance,
-    of: &'a TypeReading,
-    now: Timestamp,
+/// All instances that are shown.
+fn shown(snapshot: &Snapshot) -> Vec<Shown<'_>> {
+    snapshot.targets.iter().flat_map(|state| state.shown()).collect()
 }
 
-/// A metric of one type with at most one sample, and how it is read.
-type TypeMetric = (&'static Metric, fn(&TypeSample<'_>) -> Option<f64>);
+/// A metric of one type with at most one sample, and how it is read at a time.
+type TypeMetric = (&'static Metric, fn(&ShownType<'_>, Timestamp) -> Option<f64>);
 
 static TYPE_METRICS: [TypeMetric; 14] = [
-    (&metric::OBSERVED, |it| Some(seconds(it.reading.observed))),
-    (&metric::LAST_SUCCESS, |it| Some(seconds(it.of.summary.last_success?.end))),
-    (&metric::LAST_SUCCESS_AGE, |it| {
-        let age = it.now.duration_since(it.of.summary.last_success?.end);
+    (&metric::OBSERVED, |of, _| Some(seconds(of.observed))),
+    (&metric::LAST_SUCCESS, |of, _| Some(seconds(of.summary.last_success?.end))),
+    (&metric::LAST_SUCCESS_AGE, |of, now| {
+        let age = now.duration_since(of.summary.last_success?.end);
         Some(age.as_secs_f64().max(0.0))
     }),
-    (&metric::LAST_SUCCESS_SIZE, |it| Some(it.of.summary.last_success?.bytes? as f64)),
-    (&metric::LAST_SUCCESS_DURATION, |it| {
-        Some(it.of.summary.last_success?.duration?.as_secs_f64())
+    (&metric::LAST_SUCCESS_SIZE, |of, _| Some(of.summary.last_success?.bytes? as f64)),
+    (&metric::LAST_SUCCESS_DURATION, |of, _| {
+        Some(of.summary.last_success?.duration?.as_secs_f64())
     }),
-    (&metric::LAST_ATTEMPT, |it| it.of.summary.last_attempt.map(seconds)),
-    (&metric::LAST_ATTEMPT_SUCCESS, |it| it.of.summary.last_attempt_success.map(flag)),
-    (&metric::LAST_FAILURE, |it| it.of.summary.last_failure.map(seconds)),
-    (&metric::FAILURES_SINCE_LAST_SUCCESS, |it| {
-        it.of.summary.failures_since_last_success.map(|failures| failures as f64)
+    (&metric::LAST_ATTEMPT, |of, _| of.summary.last_attempt.map(seconds)),
+    (&metric::LAST_ATTEMPT_SUCCESS, |of, _| of.summary.last_attempt_success.map(flag)),
+    (&metric::LAST_FAILURE, |of, _| of.summary.last_failure.map(seconds)),
+    (&metric::FAILURES_SINCE_LAST_SUCCESS, |of, _| {
+        of.summary.failures_since_last_success.map(|failures| failures as f64)
     }),
-    (&metric::RUNNING_SINCE, |it| it.of.summary.running_since.map(seconds)),
-    (&metric::OLDEST_SUCCESS, |it| it.of.summary.oldest_success.map(seconds)),
-    (&metric::SIZE_BASELINE, |it| Some(it.of.summary.size_baseline?.bytes())),
-    (&metric::EXPECTED, |it| Some(flag(it.of.max_age.is_some()))),
-    (&metric::MAX_AGE, |it| Some(it.of.max_age?.as_secs_f64())),
+    (&metric::RUNNING_SINCE, |of, _| of.summary.running_since.map(seconds)),
+    (&metric::OLDEST_SUCCESS, |of, _| of.summary.oldest_success.map(seconds)),
+    (&metric::SIZE_BASELINE, |of, _| Some(of.summary.size_baseline?.bytes())),
+    (&metric::EXPECTED, |of, _| Some(flag(of.max_age().is_some()))),
+    (&metric::MAX_AGE, |of, _| Some(of.max_age()?.as_secs_f64())),
 ];
 
-fn backups(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
-    for (metric, of) in
-        [(&metric::BACKUPS, by_count as fn(&TypeReading) -> _), (&metric::BACKUP_BYTES, by_bytes)]
+fn backups(text: &mut Text, shown: &[Shown<'_>], now: Timestamp) {
+    for (metric, by_status) in
+        [(&metric::BACKUPS, by_count as fn(&ShownType<'_>) -> _), (&metric::BACKUP_BYTES, by_bytes)]
     {
         let mut family = text.family(metric);
-        for (state, _, instance) in read_instances(snapshot) {
-            for kind in &instance.types {
-                for (status, value) in of(kind).iter() {
-                    let [project, product, id, name] = labels(state, instance);
-                    let backup_type = kind.backup_type.name;
+        for instance in shown {
+            for of in &instance.types {
+                for (status, value) in by_status(of).iter() {
+                    let [project, product, id, name] = labels(instance);
+                    let backup_type = of.backup_type.name;
                     family.sample(
                         &[project, product, id, name, backup_type, status.label()],
                         value as f64,
@@ -81,11 +85,10 @@ fn backups(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
     }
     for (metric, read) in &TYPE_METRICS {
         let mut family = text.family(metric);
-        for (state, reading, instance) in read_instances(snapshot) {
+        for instance in shown {
             for of in &instance.types {
-                let sample = TypeSample { reading, instance, of, now };
-                if let Some(value) = read(&sample) {
-                    let [project, product, id, name] = labels(state, sample.instance);
+                if let Some(value) = read(of, now) {
+                    let [project, product, id, name] = labels(instance);
                     family.sample(&[project, product, id, name, of.backup_type.name], value);
                 }
             }
@@ -93,34 +96,155 @@ fn backups(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
     }
 }
 
-fn instances(text: &mut Text, snapshot: &Snapshot) {
+/// A metric of an instance with at most one sample, and how it is read.
+type InstanceMetric = (&'static Metric, fn(&Shown<'_>) -> Option<f64>);
+
+static INSTANCE_METRICS: [InstanceMetric; 7] = [
+    (&metric::POLICY_ENABLED, |it| Some(flag(policy(it)?.is_enabled()))),
+    (&metric::POLICY_RETENTION, |it| Some(policy(it)?.retention?.as_secs_f64())),
+    (&metric::POLICY_INTERVAL, |it| Some(policy(it)?.plan?.longest_gap().as_secs_f64())),
+    (&metric::RESTORE_WINDOW_START, |it| restore_window(it)?.start.map(seconds)),
+    (&metric::RESTORE_WINDOW_END, |it| restore_window(it)?.end.map(seconds)),
+    (&metric::RESTORE_WINDOWS, |it| Some(restore_window(it)?.ranges as f64)),
+    (&metric::RESTORE_WINDOW_OBSERVED, |it| it.state.restore_window.asked().map(seconds)),
+];
+
+fn policy<'a>(shown: &Shown<'a>) -> Option<&'a Policy> {
+    shown.state.policy.value()
+}
+
+fn restore_window<'a>(shown: &Shown<'a>) -> Option<&'a RestoreWindow> {
+    shown.state.restore_window.value()
+}
+
+fn instances(text: &mut Text, snapshot: &Snapshot, shown: &[Shown<'_>]) {
+    let unmonitored: Vec<([&str; 4], &ListedInstance)> = unmonitored(snapshot).collect();
     let mut family = text.family(&metric::INSTANCE_INFO);
-    for (state, _, instance) in read_instances(snapshot) {
-        let [project, product, id, name] = labels(state, instance);
-        let engine = &instance.engine;
-        family.sample(&[project, product, id, name, &engine.name, &engine.version], 1.0);
+    for instance in shown {
+        if let Some((engine, version)) = instance.engine {
+            let [project, product, id, name] = labels(instance);
+            family.sample(&[project, product, id, name, engine, version], 1.0);
+        }
+    }
+    for ([project, product, id, name], listed) in &unmonitored {
+        let engine = listed.engine.as_ref();
+        let engine = engine.map_or(("", ""), |engine| (&*engine.name, &*engine.version));
+        family.sample(&[project, product, id, name, engine.0, engine.1], 1.0);
     }
     let mut family = text.family(&metric::INSTANCE_LABELS);
-    for (state, _, instance) in read_instances(snapshot) {
-        if !state.target.labels.is_empty() {
-            family.open_sample(&labels(state, instance), &state.target.labels, 1.0);
+    for instance in shown {
+        let open = &instance.state.target.labels;
+        if !open.is_empty() {
+            family.open_sample(&labels(instance), open, 1.0);
         }
     }
     let mut family = text.family(&metric::INSTANCE_STATUS);
-    for (state, _, instance) in read_instances(snapshot) {
-        if let Some(status) = &instance.status {
-            let [project, product, id, name] = labels(state, instance);
+    for instance in shown {
+        if let Some(status) = instance.status {
+            let [project, product, id, name] = labels(instance);
             family.sample(&[project, product, id, name, status], 1.0);
         }
     }
-    let projects: BTreeSet<(&str, &str)> = snapshot
-        .targets
-        .iter()
-        .map(|state| (&*state.target.project, &*state.target.project_id))
-        .collect();
+    for ([project, product, id, name], listed) in &unmonitored {
+        if let Some(status) = listed.status.as_deref() {
+            family.sample(&[project, product, id, name, status], 1.0);
+        }
+    }
+    let mut family = text.family(&metric::INSTANCE_CREATED);
+    let created = shown.iter().map(|instance| (labels(instance), instance.created));
+    let created = created.chain(unmonitored.iter().map(|(labels, it)| (*labels, it.created)));
+    for (labels, created) in created {
+        if let Some(created) = created {
+            family.sample(&labels, seconds(created));
+        }
+    }
+    let mut family = text.family(&metric::INSTANCE_FOUND);
+    for instance in shown {
+        if let Some(is_found) = instance.is_found {
+            family.sample(&labels(instance), flag(is_found));
+        }
+    }
+    let mut family = text.family(&metric::INSTANCE_MONITORED);
+    for instance in shown.iter().filter(|instance| instance.is_listed) {
+        family.sample(&labels(instance), 1.0);
+    }
+    for (labels, _) in &unmonitored {
+        family.sample(labels, 0.0);
+    }
+    for (metric, read) in &INSTANCE_METRICS {
+        let mut family = text.family(metric);
+        for instance in shown {
+            if let Some(value) = read(instance) {
+                family.sample(&labels(instance), value);
+            }
+        }
+    }
+}
+
+/// The instances that nobody watches, with their labels.
+fn unmonitored(snapshot: &Snapshot) -> impl Iterator<Item = ([&str; 4], &ListedInstance)> {
+    snapshot.estates.iter().flat_map(|estate| {
+        let census = &estate.census;
+        estate.unmonitored().map(move |listed| {
+            let id = listed.id.as_str();
+            let name = listed.name.as_deref().unwrap_or(id);
+            ([&*census.project, census.product.name, id, name], listed)
+        })
+    })
+}
+
+fn projects(text: &mut Text, snapshot: &Snapshot) {
+    let mut family = text.family(&metric::INSTANCES);
+    for estate in snapshot.estates.iter().filter(|estate| estate.is_known()) {
+        let census = &estate.census;
+        family.sample(&[&census.project, census.product.name], estate.count as f64);
+    }
+    let targets = snapshot.targets.iter().map(|state| &state.target);
+    let targets = targets.map(|target| (&*target.project, &*target.project_id));
+    let censuses = snapshot.estates.iter().map(|estate| &estate.census);
+    let censuses = censuses.map(|census| (&*census.project, &*census.project_id));
+    let projects: BTreeSet<(&str, &str)> = targets.chain(censuses).collect();
     let mut family = text.family(&metric::PROJECT_INFO);
     for (project, project_id) in projects {
         family.sample(&[project, project_id], 1.0);
+    }
+}
+
+/// How a call beside the backup lists went: its labels, whether it is well, its last success.
+type LookupSample<'a> = ([&'a str; 5], bool, Option<Timestamp>);
+
+fn lookups(text: &mut Text, snapshot: &Snapshot) {
+    let mut samples: Vec<LookupSample<'_>> = Vec::new();
+    for estate in snapshot.estates.iter().filter(|estate| estate.was_tried()) {
+        let census = &estate.census;
+        let api = census.product.instances.api.name;
+        let labels = [&*census.project, census.product.name, "", "", api];
+        samples.push((labels, estate.failures == 0, estate.last_success));
+    }
+    for state in snapshot.targets.iter().filter(|state| state.is_named()) {
+        let product = state.target.product;
+        let policy = &state.policy;
+        let window = &state.restore_window;
+        let calls = [
+            (product.policy.as_ref().map(|it| &it.api), policy.is_well(), policy.asked()),
+            (product.restore_window.as_ref().map(|it| &it.api), window.is_well(), window.asked()),
+        ];
+        for (api, is_well, asked) in calls {
+            if let (Some(api), Some(is_well)) = (api, is_well) {
+                let [project, product, id, name] = target_labels(state);
+                samples.push(([project, product, id, name, api.name], is_well, asked));
+            }
+        }
+    }
+    let mut family = text.family(&metric::LOOKUP_SUCCESS);
+    for (labels, is_well, _) in &samples {
+        family.sample(labels, flag(*is_well));
+    }
+    let mut family = text.family(&metric::LOOKUP_LAST_SUCCESS);
+    for (labels, _, last_success) in &samples {
+        if let Some(last_success) = last_success {
+            family.sample(labels, seconds(*last_success));
+        }
     }
 }
 
@@ -142,18 +266,9 @@ static TARGET_METRICS: [TargetMetric; 7] = [
 fn polls(text: &mut Text, snapshot: &Snapshot) {
     for (metric, read) in &TARGET_METRICS {
         let mut family = text.family(metric);
-        for state in &snapshot.targets {
-            let target = &state.target;
+        for state in snapshot.targets.iter().filter(|state| state.is_named()) {
             if let Some(value) = read(state) {
-                family.sample(
-                    &[
-                        &target.project,
-                        target.product.name,
-                        target.instance_id(),
-                        target.instance_name(),
-                    ],
-                    value,
-                );
+                family.sample(&target_labels(state), value);
             }
         }
     }
@@ -173,27 +288,24 @@ fn polls(text: &mut Text, snapshot: &Snapshot) {
     }
 }
 
-fn by_count(of: &TypeReading) -> crate::summary::ByStatus {
+fn by_count(of: &ShownType<'_>) -> ByStatus {
     of.summary.backups
 }
 
-fn by_bytes(of: &TypeReading) -> crate::summary::ByStatus {
+fn by_bytes(of: &ShownType<'_>) -> ByStatus {
     of.summary.bytes
 }
 
-fn read_instances(
-    snapshot: &Snapshot,
-) -> impl Iterator<Item = (&TargetState, &Reading, &Instance)> {
-    snapshot.targets.iter().flat_map(|state| {
-        let readings = state.reading.iter();
-        readings.flat_map(move |reading| {
-            reading.instances.iter().map(move |instance| (&**state, &**reading, instance))
-        })
-    })
+/// The labels of an instance.
+fn labels<'a>(shown: &Shown<'a>) -> [&'a str; 4] {
+    let target = &shown.state.target;
+    [&target.project, target.product.name, shown.id.as_str(), shown.name]
 }
 
-fn labels<'a>(state: &'a TargetState, instance: &'a Instance) -> [&'a str; 4] {
-    [&state.target.project, state.target.product.name, instance.id.as_str(), &instance.name]
+/// The labels of a target's own series.
+fn target_labels(state: &TargetState) -> [&str; 4] {
+    let target = &state.target;
+    [&target.project, target.product.name, target.instance_id(), target.instance_name()]
 }
 
 fn flag(yes: bool) -> f64 {
@@ -272,8 +384,12 @@ mod tests {
 
     use super::*;
     use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, Times};
+    use crate::census;
     use crate::error::{Fault, Reason};
-    use crate::snapshot::PollOutcome;
+    use crate::estate::Estate;
+    use crate::lookup::Looked;
+    use crate::policy::Plan;
+    use crate::snapshot::{Instance, PollOutcome, Reading, TypeReading};
     use crate::summary::{Median, Success, Summary, summarise};
     use crate::target;
 
@@ -361,16 +477,44 @@ mod tests {
         summarise(backup_type, &records.each_ref(), None).size_baseline
     }
 
+    /// An instance of an instance list.
+    fn listed(id: &str, name: Option<&str>, second: i64) -> ListedInstance {
+        ListedInstance {
+            id: InstanceId::new(id),
+            name: name.map(Into::into),
+            status: Some(format!("STATE {id}").into()),
+            engine: Some(Engine { name: "MySQL".into(), version: id.into() }),
+            created: Timestamp::from_second(1_700_000_000 - second).ok(),
+            is_replica: false,
+        }
+    }
+
     /// A snapshot in which no two numbers are alike.
     fn snapshot() -> Snapshot {
         let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
-        let targets = target::tests::read(
+        let config = target::tests::config(
             "  - name: shop\n    project_id: p1\n    credentials: main\n    labels: { team: red }\n    \
-             rds:\n      endpoint: https://rds.example\n      \
-             instances: [{ id: db, name: orders }, { id: new }]\n  \
+             rds:\n      endpoint: https://rds.example\n      discover: true\n      \
+             restore_window: true\n      \
+             instances: [{ id: db, name: orders, max_age: { auto: 31s } }, { id: new }]\n  \
              - name: pay\n    project_id: p2\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, audit: true }\n    \
              ddm: { endpoint: https://ddm.example }\n",
         );
+        let [shop, pay, ddm] = <[_; 3]>::try_from(census::censuses(&config)).unwrap();
+        let fault = || Fault::new(Reason::Timeout, "no answer");
+        let replica = ListedInstance { is_replica: true, ..listed("copy", None, 90) };
+        let shop = Estate::new(Arc::new(shop))
+            .after(at(60), Ok(vec![listed("db", Some("at the cloud"), 61), replica]))
+            .after(at(62), Err(fault()));
+        let pay = Estate::new(Arc::new(pay)).after(at(63), Ok(vec![listed("lost", None, 64)]));
+        let estates = [shop, pay, Estate::new(Arc::new(ddm))].map(Arc::new);
+        let targets = target::targets(&config, &estates);
+        let policy = Policy {
+            retention: Some(Duration::from_secs(65)),
+            plan: Plan::new([1, 4], Duration::from_secs(66)),
+        };
+        let window = RestoreWindow { ranges: 67, start: Some(at(68)), end: Some(at(69)) };
         let mut summary = Summary {
             last_success: Some(Success {
                 end: at(1),
@@ -390,16 +534,9 @@ mod tests {
             summary.backups.add(status, 10 + amount);
             summary.bytes.add(status, 20 + amount);
         }
-        let known = TypeReading {
-            backup_type: BackupType { name: "auto", times: Times::Job },
-            summary,
-            max_age: Some(Duration::from_secs(31)),
-        };
-        let unknown = TypeReading {
-            backup_type: BackupType::UNKNOWN,
-            summary: Summary::default(),
-            max_age: None,
-        };
+        let known =
+            TypeReading { backup_type: BackupType { name: "auto", times: Times::Job }, summary };
+        let unknown = TypeReading { backup_type: BackupType::UNKNOWN, summary: Summary::default() };
         let instance = Instance {
             id: InstanceId::new("db"),
             name: "orders".into(),
@@ -415,7 +552,7 @@ mod tests {
             took: Duration::from_millis(42_500),
             requests: 43,
             records: 44,
-            fault: Some(Fault::new(Reason::Timeout, "no answer")),
+            fault: Some(fault()),
         };
         let states = [
             TargetState {
@@ -423,28 +560,42 @@ mod tests {
                 last_success: Some(at(45)),
                 failures: 46,
                 reading: Some(reading(vec![instance], 47, 48)),
+                estate: Some(Arc::clone(&estates[0])),
+                policy: Looked::default().after(at(70), &Ok(policy)),
+                restore_window: Looked::default()
+                    .after(at(71), &Ok(window))
+                    .after(at(72), &Err(fault())),
                 ..TargetState::new(Arc::clone(&targets[0]))
             },
             TargetState {
                 last_poll: Some(PollOutcome { fault: None, ..outcome }),
                 reading: Some(reading(Vec::new(), 100, 200)),
+                estate: Some(Arc::clone(&estates[0])),
+                policy: Looked::default().after(at(73), &Err(fault())),
                 ..TargetState::new(Arc::clone(&targets[1]))
             },
             TargetState::new(Arc::clone(&targets[2])),
         ];
-        Snapshot { targets: states.map(Arc::new).into() }
+        Snapshot { targets: states.map(Arc::new).into(), estates: estates.into() }
     }
 
     #[test]
     fn each_number_is_shown_under_its_own_name() {
         let now = Timestamp::from_second(1_700_000_051).unwrap();
+        let snapshot = snapshot();
         let mut text = Text::default();
-        backups(&mut text, &snapshot(), now);
-        instances(&mut text, &snapshot());
-        polls(&mut text, &snapshot());
+        backups(&mut text, &shown(&snapshot), now);
+        instances(&mut text, &snapshot, &shown(&snapshot));
+        projects(&mut text, &snapshot);
+        lookups(&mut text, &snapshot);
+        polls(&mut text, &snapshot);
         let lines: Vec<&str> = text.0.lines().filter(|line| !line.starts_with('#')).collect();
         let expected = include_str!("../tests/data/exposition.prom");
-        assert_eq!(lines.join("\n") + "\n", expected);
+        let lines = lines.join("\n") + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write("tests/data/exposition.prom", &lines).unwrap();
+        }
+        assert_eq!(lines, expected);
     }
 
     #[test]
@@ -452,7 +603,7 @@ mod tests {
         let age = |second: i64| {
             let mut text = Text::default();
             let now = Timestamp::from_second(1_700_000_000 + second).unwrap();
-            backups(&mut text, &snapshot(), now);
+            backups(&mut text, &shown(&snapshot()), now);
             let line = text.0.lines().find(|line| line.contains("_last_success_age_seconds{"));
             line.unwrap().rsplit(' ').next().unwrap().to_owned()
         };

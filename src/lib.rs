@@ -6,7 +6,7 @@
 //! the list below (a test holds it to that):
 //!
 //! ```text
-//! config ─→ target ─→ account, auth, client ─→ page, listing ─→ Backup ─→ Summary ─→ Snapshot ─→ exposition ─→ web
+//! config ─→ census, target ─→ account, auth, client ─→ page, listing ─→ Backup ─→ Summary ─→ Snapshot ─→ exposition ─→ web
 //! ```
 //!
 //! The words come first: what the cloud's services are (`product`), what a backup is (`backup`),
@@ -17,12 +17,18 @@ pub mod build;
 pub mod clock;
 pub mod error;
 pub mod backup;
+pub mod instance;
+pub mod policy;
+pub mod restore;
+pub mod objective;
 pub mod product;
 pub mod metric;
 pub mod meter;
 
 // The way of the data.
 pub mod config;
+pub mod census;
+pub mod estate;
 pub mod target;
 pub mod http;
 pub mod account;
@@ -30,6 +36,8 @@ pub mod auth;
 pub mod client;
 pub mod page;
 pub mod listing;
+pub mod discovery;
+pub mod lookup;
 pub mod summary;
 pub mod snapshot;
 pub mod poll;

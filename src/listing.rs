@@ -233,13 +233,13 @@ impl Reader<'_> {
     async fn look(&self, answered: &Answered) -> Result<(Vec<Backup>, Option<String>), Fault> {
         let mut list = ListOf { reader: self, backup_type: None, window: None };
         let limit = self.target.product.page_limit;
-        let Look { backups, trouble, cut } =
+        let Look { entries, trouble, cut } =
             page::look(limit, MOST_UNTYPED_PAGES, &mut list).await?;
         if cut {
             self.progress.is_untyped_cut.store(true, Ordering::Relaxed);
         }
         let mut news: Vec<Backup> =
-            backups.into_iter().filter(|backup| self.is_news(answered, backup)).collect();
+            entries.into_iter().filter(|backup| self.is_news(answered, backup)).collect();
         news.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Ok((news, trouble))
     }
@@ -297,7 +297,7 @@ impl Reader<'_> {
             Err(fault) if fault.reason == Reason::Pagination => self.moved(),
             Err(_) => {}
         }
-        walk.map(|walk| walk.backups)
+        walk.map(|walk| walk.entries)
     }
 
     async fn page(
@@ -306,7 +306,7 @@ impl Reader<'_> {
         window: Option<&Window>,
         offset: u64,
         limit: u32,
-    ) -> Result<Page, Fault> {
+    ) -> Result<Page<Backup>, Fault> {
         let Target { product, endpoint, instance, .. } = self.target;
         let instance_id = instance.as_ref().map(|instance| &instance.id);
         let query = |now| {
@@ -317,7 +317,7 @@ impl Reader<'_> {
             query
         };
         let requests = &self.progress.requests;
-        let body = self.client.get(product.api, endpoint, product.path, &query, requests).await;
+        let body = self.client.get(&product.backups, None, endpoint, &query, requests).await;
         let page = body.and_then(|body| {
             self.answers.fetch_add(1, Ordering::Relaxed);
             (product.decode)(&body, instance_id).map_err(|error| {
@@ -351,11 +351,13 @@ struct ListOf<'r, 'a> {
 }
 
 impl Paged for ListOf<'_, '_> {
+    type Entry = Backup;
+
     fn page(
         &mut self,
         offset: u64,
         limit: u32,
-    ) -> impl Future<Output = Result<Page, Fault>> + Send {
+    ) -> impl Future<Output = Result<Page<Backup>, Fault>> + Send {
         self.reader.page(self.backup_type, self.window, offset, limit)
     }
 

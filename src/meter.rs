@@ -78,7 +78,7 @@ impl Meters {
     }
 
     /// Makes the counters of a target exist at 0, so that `increase()` sees their first event.
-    pub fn know(&self, project: &str, product: &str, apis: &[&str]) {
+    pub fn know<'a>(&self, project: &str, product: &str, apis: impl IntoIterator<Item = &'a str>) {
         for api in apis {
             self.api_throttled.with_label_values(&[project, api]);
             self.api_retries.with_label_values(&[project, api]);
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn the_counters_of_a_target_are_there_at_zero_before_anything_happens() {
         let meters = Meters::new().unwrap();
-        meters.know("shop", "rds", &[]);
+        meters.know("shop", "rds", []);
         for (metric, series) in [
             (&metric::POLLS, 1),
             (&metric::POLL_SKIPPED, 1),

@@ -52,6 +52,7 @@ const fn counter(
 }
 
 const TARGET: &[&str] = &["project", "product", "instance_id", "instance_name"];
+const LOOKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "api"];
 const BACKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "backup_type"];
 const BACKUP_STATUS: &[&str] =
     &["project", "product", "instance_id", "instance_name", "backup_type", "status"];
@@ -181,7 +182,7 @@ declare! {
     INSTANCE_INFO = gauge(
         "clouddb_instance_info",
         &["project", "product", "instance_id", "instance_name", "engine", "engine_version"],
-        "1, with the engine of the instance as its newest backup record names it.",
+        "1, with the engine of the instance by the instance list, else by its newest backup record.",
     );
     /// For routing.
     INSTANCE_LABELS = gauge(
@@ -193,7 +194,90 @@ declare! {
     INSTANCE_STATUS = gauge(
         "clouddb_instance_status",
         &["project", "product", "instance_id", "instance_name", "status"],
-        "1 for the state of the instance that the cloud reports, from the last successful poll.",
+        "1 for the state of the instance that the cloud reports in the instance list, else in the \
+         newest backup record.",
+    );
+    /// When the instance was made.
+    INSTANCE_CREATED = gauge(
+        "clouddb_instance_created_timestamp_seconds",
+        TARGET,
+        "When the instance was made, by the instance list, Unix time.",
+    );
+    /// Whether it is still there.
+    INSTANCE_FOUND = gauge(
+        "clouddb_instance_found",
+        TARGET,
+        "1 if the cloud has the instance, 0 if the instance list or its own backup list does not \
+         know it.",
+    );
+    /// What nobody watches.
+    INSTANCE_MONITORED = gauge(
+        "clouddb_instance_monitored",
+        TARGET,
+        "1 if the instance of the cloud's list is monitored, 0 if it is neither configured nor \
+         discovered; no series for read replicas and excluded ones.",
+    );
+    /// The size of the estate.
+    INSTANCES = gauge(
+        "clouddb_instances",
+        PRODUCT,
+        "Instances in the cloud's instance list, read replicas and excluded ones too.",
+    );
+    /// The automated policy.
+    POLICY_ENABLED = gauge(
+        "clouddb_backup_policy_enabled",
+        TARGET,
+        "1 if the automated backup policy of the instance is on, 0 if it is off.",
+    );
+    /// How long backups are kept.
+    POLICY_RETENTION = gauge(
+        "clouddb_backup_policy_retention_seconds",
+        TARGET,
+        "How long the automated backups of the instance are kept, by its policy; absent if it is \
+         off.",
+    );
+    /// The rhythm.
+    POLICY_INTERVAL = gauge(
+        "clouddb_backup_policy_expected_interval_seconds",
+        TARGET,
+        "The longest time between two planned automated backups, by the policy of the instance.",
+    );
+    /// The first recovery point.
+    RESTORE_WINDOW_START = gauge(
+        "clouddb_restore_window_start_timestamp_seconds",
+        TARGET,
+        "The first point in time to which the instance can be restored, Unix time.",
+    );
+    /// The recovery point.
+    RESTORE_WINDOW_END = gauge(
+        "clouddb_restore_window_end_timestamp_seconds",
+        TARGET,
+        "The newest point in time to which the instance can be restored, Unix time.",
+    );
+    /// Holes.
+    RESTORE_WINDOWS = gauge(
+        "clouddb_restore_windows",
+        TARGET,
+        "Ranges of time to which the instance can be restored; more than one means holes.",
+    );
+    /// Freshness of the three above.
+    RESTORE_WINDOW_OBSERVED = gauge(
+        "clouddb_restore_window_observed_timestamp_seconds",
+        TARGET,
+        "When the cloud was last asked what the instance can be restored to, Unix time.",
+    );
+    /// The calls beside the backup lists.
+    LOOKUP_SUCCESS = gauge(
+        "clouddb_lookup_success",
+        LOOKUP,
+        "1 if the last call of that api (instance list, policy, restore time) succeeded, else 0; \
+         a failed one does not fail the poll.",
+    );
+    /// Their freshness.
+    LOOKUP_LAST_SUCCESS = gauge(
+        "clouddb_lookup_last_success_timestamp_seconds",
+        LOOKUP,
+        "When the last successful call of that api ended, Unix time.",
     );
     /// Names to ids.
     PROJECT_INFO = gauge(
@@ -361,7 +445,10 @@ mod tests {
 
     #[test]
     fn backup_series_say_that_they_are_from_the_last_successful_poll() {
-        for metric in ALL.iter().filter(|metric| metric.name.starts_with("clouddb_backup")) {
+        let is_backup = |metric: &&&Metric| {
+            metric.name.starts_with("clouddb_backup") && metric.labels != TARGET
+        };
+        for metric in ALL.iter().filter(is_backup) {
             assert!(metric.help.contains("last successful poll"), "{}", metric.name);
         }
     }

@@ -6,18 +6,17 @@
 
 use std::collections::HashSet;
 
-use crate::backup::{Backup, BackupId};
 use crate::error::{Fault, Reason};
-use crate::product::Page;
+use crate::product::{Entry, Page};
 
 /// The most pages one walk may have.
 pub const MAX_PAGES: u64 = 10_000;
 
 /// A list that was read to its end and adds up.
 #[derive(Debug)]
-pub struct Walk {
-    /// Its records, each once.
-    pub backups: Vec<Backup>,
+pub struct Walk<E> {
+    /// Its entries, each once.
+    pub entries: Vec<E>,
     /// Whether it moved the first time.
     pub moved: bool,
     /// The total that the cloud gave, if it is about something else than this list.
@@ -26,9 +25,15 @@ pub struct Walk {
 
 /// A list that is read page by page.
 pub trait Paged {
-    /// The records from index `offset` on, at most `limit`.
-    fn page(&mut self, offset: u64, limit: u32)
-    -> impl Future<Output = Result<Page, Fault>> + Send;
+    /// What it is made of.
+    type Entry: Entry;
+
+    /// The entries from index `offset` on, at most `limit`.
+    fn page(
+        &mut self,
+        offset: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Page<Self::Entry>, Fault>> + Send;
 
     /// Told when a walk does not add up: the list moved under it, or its total is about something
     /// else.
@@ -39,7 +44,7 @@ pub trait Paged {
 ///
 /// What is returned holds every record that was there during the whole walk and none that never
 /// was.
-pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
+pub async fn walk<P: Paged>(limit: u32, list: &mut P) -> Result<Walk<P::Entry>, Fault> {
     let first = pass(limit, None, list).await?;
     let Some(trouble) = first.trouble() else { return Ok(first.into_walk(false)) };
     list.moved();
@@ -64,9 +69,9 @@ pub async fn walk(limit: u32, list: &mut impl Paged) -> Result<Walk, Fault> {
 
 /// What one way through a list brought, whether or not it adds up.
 #[derive(Debug)]
-pub struct Look {
-    /// Its records, each once.
-    pub backups: Vec<Backup>,
+pub struct Look<E> {
+    /// Its entries, each once.
+    pub entries: Vec<E>,
     /// Why they may not be all, if they may not.
     pub trouble: Option<String>,
     /// Whether it was left before its end, because that is too far.
@@ -75,15 +80,19 @@ pub struct Look {
 
 /// Goes through a list once, and through no more than `most_pages` of it. What it brings is good
 /// for seeing whether there is anything new in it.
-pub async fn look(limit: u32, most_pages: u64, list: &mut impl Paged) -> Result<Look, Fault> {
+pub async fn look<P: Paged>(
+    limit: u32,
+    most_pages: u64,
+    list: &mut P,
+) -> Result<Look<P::Entry>, Fault> {
     let pass = pass(limit, Some(most_pages), list).await?;
-    Ok(Look { trouble: pass.trouble(), cut: pass.cut, backups: pass.backups })
+    Ok(Look { trouble: pass.trouble(), cut: pass.cut, entries: pass.entries })
 }
 
 /// One way through the list.
-struct Pass {
-    backups: Vec<Backup>,
-    ids: HashSet<BackupId>,
+struct Pass<E: Entry> {
+    entries: Vec<E>,
+    ids: HashSet<E::Id>,
     /// How many records came, each as often as it came.
     came: u64,
     /// The total of the last page.
@@ -99,7 +108,11 @@ struct Pass {
     cut: bool,
 }
 
-async fn pass(limit: u32, cut_after: Option<u64>, list: &mut impl Paged) -> Result<Pass, Fault> {
+async fn pass<P: Paged>(
+    limit: u32,
+    cut_after: Option<u64>,
+    list: &mut P,
+) -> Result<Pass<P::Entry>, Fault> {
     let head = list.page(0, limit).await?;
     // A service that gives less than it was asked for says so; with offsets that are no multiple
     // of what it uses, one that counts pages would be misread.
@@ -109,7 +122,7 @@ async fn pass(limit: u32, cut_after: Option<u64>, list: &mut impl Paged) -> Resu
         Some(most) => most,
     };
     let mut pass = Pass {
-        backups: Vec::new(),
+        entries: Vec::new(),
         ids: HashSet::new(),
         came: 0,
         total: head.total,
@@ -142,7 +155,7 @@ async fn pass(limit: u32, cut_after: Option<u64>, list: &mut impl Paged) -> Resu
         let head_now = list.page(0, limit).await?;
         pass.total_changed |= head_now.total != pass.total;
         pass.first_page_changed =
-            head_now.backups != head.backups || head_now.left_out != head.left_out;
+            head_now.entries != head.entries || head_now.left_out != head.left_out;
     }
     Ok(pass)
 }
@@ -159,19 +172,19 @@ fn most_pages(total: u64, limit: u32) -> Result<u64, Fault> {
     Ok((2 * needed + 10).min(MAX_PAGES))
 }
 
-impl Pass {
+impl<E: Entry> Pass<E> {
     /// Adds a page. False if it is full of records that came before: the service ignores the
     /// offset, or the list moved by a whole page, and going on brings nothing.
-    fn take(&mut self, page: Page) -> bool {
+    fn take(&mut self, page: Page<E>) -> bool {
         self.total_changed |= page.total != self.total;
         self.total = page.total;
         self.pages += 1;
         self.last = page.len() as u64;
         self.came += self.last;
         let before = self.ids.len();
-        for backup in page.backups {
-            if self.ids.insert(backup.id.clone()) {
-                self.backups.push(backup);
+        for entry in page.entries {
+            if self.ids.insert(entry.id().clone()) {
+                self.entries.push(entry);
             }
         }
         self.ids.extend(page.left_out);
@@ -211,8 +224,8 @@ impl Pass {
         }
     }
 
-    fn into_walk(self, moved: bool) -> Walk {
-        Walk { backups: self.backups, moved, foreign_total: None }
+    fn into_walk(self, moved: bool) -> Walk<E> {
+        Walk { entries: self.entries, moved, foreign_total: None }
     }
 }
 

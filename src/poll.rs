@@ -1,6 +1,8 @@
 //! The polls of one target: when, never two at a time, and what becomes of their outcome. Every
 //! target has a loop of its own, so that one that fails, hangs or panics is alone with it.
 
+mod census;
+mod lookup;
 mod schedule;
 
 use std::collections::HashSet;
@@ -23,6 +25,8 @@ use crate::listing::{self, Listing, Memory, Progress};
 use crate::meter::Meters;
 use crate::snapshot::{Board, PollOutcome, Reading, TargetState};
 use crate::target::Target;
+
+pub use census::Found;
 
 /// What the loops of all targets share.
 #[derive(Debug)]
@@ -62,13 +66,31 @@ pub struct Assignment {
     pub lookback: Lookback,
 }
 
+impl PartialEq for Assignment {
+    /// By the same client: another one for the same project is another way.
+    fn eq(&self, other: &Self) -> bool {
+        self.target == other.target
+            && Arc::ptr_eq(&self.client, &other.client)
+            && self.lookback == other.lookback
+    }
+}
+
 /// A successful poll.
 type Success = (Reading, Memory);
 
 impl Polling {
-    /// Polls a target at once and then once per interval, until the task is dropped or nobody
-    /// assigns any more.
-    pub async fn run(self: Arc<Self>, mut assigned: watch::Receiver<Arc<Assignment>>) {
+    /// Polls a target, and asks what there is to ask of it besides, until the task is dropped or
+    /// nobody assigns any more. Neither waits for the other.
+    pub async fn run(self: Arc<Self>, assigned: watch::Receiver<Arc<Assignment>>) {
+        tokio::join!(
+            Arc::clone(&self).backups(assigned.clone()),
+            self.lookups(&lookup::POLICY, assigned.clone()),
+            self.lookups(&lookup::RESTORE_WINDOW, assigned),
+        );
+    }
+
+    /// Polls at once and then once per interval.
+    async fn backups(self: Arc<Self>, mut assigned: watch::Receiver<Arc<Assignment>>) {
         let mut memory = Memory::default();
         let mut assignment = Arc::clone(&assigned.borrow_and_update());
         let mut due = self.second(&assignment.target);
@@ -150,7 +172,8 @@ impl Polling {
 
     /// When the second poll is due if the first begins now.
     fn second(&self, target: &Target) -> Instant {
-        Instant::now() + schedule::second(self.clock.now(), target.interval, target.stable_hash())
+        let (interval, hash) = (target.interval, target.stable_hash());
+        Instant::now() + schedule::next(self.clock.now(), interval / 2, interval, hash)
     }
 
     /// Publishes how a poll went. Gives what the next one should know, if it went well.
@@ -311,7 +334,7 @@ mod tests {
 
     /// When its second poll is due, after the first one.
     fn second(target: &Target) -> Duration {
-        schedule::second(now(), INTERVAL, target.stable_hash())
+        schedule::next(now(), INTERVAL / 2, INTERVAL, target.stable_hash())
     }
 
     /// The only target of a config, with another product and endpoint.
@@ -337,7 +360,7 @@ mod tests {
     fn polled(target: Target, request_timeout: Duration) -> Polled {
         let target = Arc::new(target);
         let meters = Meters::new().unwrap();
-        meters.know(&target.project, target.product.name, &[]);
+        meters.know(&target.project, target.product.name, []);
         let clock = Clock::new(now);
         let credential = Arc::clone(&target.credential);
         let terms = Terms {
@@ -349,7 +372,7 @@ mod tests {
         let account = Account::new(credential, terms).unwrap();
         let client = Client::new(Arc::new(account), &target.project, &target.project_id, 4);
         let board = Arc::new(Board::default());
-        board.reassign(&[Arc::clone(&target)]);
+        board.reassign(&[Arc::clone(&target)], &[]);
         let polling = Arc::new(Polling { board, meters, clock, told: Told::default() });
         let (assign, assigned) = watch::channel(Arc::new(Assignment {
             target,

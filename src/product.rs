@@ -8,11 +8,15 @@ mod ddm;
 mod fields;
 mod rds;
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::backup::{Backup, BackupId, BackupType, InstanceId};
+use crate::instance::ListedInstance;
+use crate::policy::Policy;
+use crate::restore::RestoreWindow;
 
 pub use fields::DecodeError;
 
@@ -26,10 +30,8 @@ pub struct Product {
     pub name: &'static str,
     /// What one list is about.
     pub scope: Scope,
-    /// The value of the label `api` for its backup list.
-    pub api: &'static str,
-    /// The path of its backup list behind `/v3/{project_id}`.
-    pub path: &'static str,
+    /// Its backup list.
+    pub backups: Api,
     /// The most records it gives in one answer.
     pub page_limit: u32,
     /// Whether the list without a type is read besides the typed ones, for types that nobody
@@ -43,7 +45,54 @@ pub struct Product {
     /// The query, besides offset and limit, that asks a question.
     pub query: fn(&Question<'_>) -> Vec<(&'static str, String)>,
     /// Reads one answer to a question about the instance `asked`, or about the project.
-    pub decode: fn(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError>,
+    pub decode: fn(body: &[u8], asked: Option<&InstanceId>) -> Decoded<Page<Backup>>,
+    /// The type that the cloud makes by itself, on the plan of the instance's policy.
+    pub automated: BackupType,
+    /// Its instance list.
+    pub instances: InstanceList,
+    /// How the automated backup policy of an instance is asked for, where there is one.
+    pub policy: Option<Lookup<Policy>>,
+    /// How it is asked what an instance can be restored to, where that can be asked.
+    pub restore_window: Option<Lookup<RestoreWindow>>,
+}
+
+/// An answer that was read, or why it cannot be.
+pub type Decoded<T> = Result<T, DecodeError>;
+
+/// A call of the cloud: how it is counted, where it is, and who may make it.
+#[derive(Clone, Copy, Debug)]
+pub struct Api {
+    /// The value of the label `api`.
+    pub name: &'static str,
+    /// The first part of its path, before the project's id.
+    pub version: &'static str,
+    /// The path behind the project's id; `{id}` stands for that of an instance.
+    pub path: &'static str,
+    /// The permission that it needs, where the cloud documents one.
+    pub permission: Option<&'static str>,
+}
+
+/// A list of the instances of a project.
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceList {
+    /// Where.
+    pub api: Api,
+    /// The most instances it gives in one answer.
+    pub page_limit: u32,
+    /// Whether it is read without being asked for: where the backup list covers the project, it
+    /// tells which instances have no backup, and which are gone.
+    pub by_default: bool,
+    /// Reads one answer.
+    pub decode: fn(body: &[u8]) -> Decoded<Page<ListedInstance>>,
+}
+
+/// A call about one instance, beside the lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<T> {
+    /// Where.
+    pub api: Api,
+    /// Reads the answer.
+    pub decode: fn(body: &[u8]) -> Decoded<T>,
 }
 
 impl Product {
@@ -52,6 +101,24 @@ impl Product {
         let known =
             |(backup_type, _): &&(BackupType, _)| backup_type.name.eq_ignore_ascii_case(name);
         self.types.iter().find(known).map(|(backup_type, _)| *backup_type)
+    }
+
+    /// The names of all its calls.
+    pub fn apis(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let lookups = [
+            self.policy.as_ref().map(|lookup| lookup.api.name),
+            self.restore_window.as_ref().map(|lookup| lookup.api.name),
+        ];
+        [self.backups.name, self.instances.api.name]
+            .into_iter()
+            .chain(lookups.into_iter().flatten())
+    }
+}
+
+impl Api {
+    /// Its path for an instance.
+    pub fn path_of(&self, instance_id: &InstanceId) -> String {
+        self.path.replace("{id}", instance_id.as_str())
     }
 }
 
@@ -97,23 +164,53 @@ pub struct List {
     pub windowed: bool,
 }
 
-/// One answer of a backup list.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Page {
-    /// The records, in the cloud's order.
-    pub backups: Vec<Backup>,
-    /// Records that the product leaves out. They count for the paging and for nothing else.
-    pub left_out: Vec<BackupId>,
-    /// How many records the whole list has.
+/// What a paged list of the cloud is made of.
+pub trait Entry: Clone + Eq {
+    /// What it is known by.
+    type Id: Clone + Eq + Hash;
+
+    /// Its id.
+    fn id(&self) -> &Self::Id;
+}
+
+impl Entry for Backup {
+    type Id = BackupId;
+
+    fn id(&self) -> &BackupId {
+        &self.id
+    }
+}
+
+impl Entry for ListedInstance {
+    type Id = InstanceId;
+
+    fn id(&self) -> &InstanceId {
+        &self.id
+    }
+}
+
+/// One answer of a paged list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page<E: Entry> {
+    /// The entries, in the cloud's order.
+    pub entries: Vec<E>,
+    /// Entries that the product leaves out. They count for the paging and for nothing else.
+    pub left_out: Vec<E::Id>,
+    /// How many entries the whole list has.
     pub total: u64,
     /// The page size the cloud says it used, where it does.
     pub limit: Option<u32>,
 }
 
-impl Page {
-    /// How many records the cloud put on it.
+impl<E: Entry> Page<E> {
+    /// A page without entries of a list of that length.
+    pub fn of(total: u64, limit: Option<u32>) -> Self {
+        Self { entries: Vec::new(), left_out: Vec::new(), total, limit }
+    }
+
+    /// How many entries the cloud put on it.
     pub fn len(&self) -> usize {
-        self.backups.len() + self.left_out.len()
+        self.entries.len() + self.left_out.len()
     }
 
     /// Whether the cloud put nothing on it.
@@ -122,8 +219,8 @@ impl Page {
     }
 
     /// The ids on it.
-    pub fn ids(&self) -> impl Iterator<Item = &BackupId> {
-        self.backups.iter().map(|backup| &backup.id).chain(&self.left_out)
+    pub fn ids(&self) -> impl Iterator<Item = &E::Id> {
+        self.entries.iter().map(E::id).chain(&self.left_out)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is known now: per target the outcome of its last poll, and the numbers of its last
 //! successful one. Built aside and swapped whole; readers hold an `Arc` and wait for nobody.
 
-use std::collections::BTreeMap;
+mod shown;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +12,23 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status};
-use crate::error::Fault;
+use crate::error::{Fault, Reason};
+use crate::estate::Estate;
+use crate::lookup::Looked;
+use crate::policy::Policy;
+use crate::restore::RestoreWindow;
 use crate::summary::{self, Summary};
 use crate::target::Target;
+
+pub use shown::{Shown, ShownType};
 
 /// Everything that a scrape and the status page show of the cloud.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// In the order of the config.
     pub targets: Vec<Arc<TargetState>>,
+    /// What is known by the instance lists, in the order of the config.
+    pub estates: Vec<Arc<Estate>>,
 }
 
 /// What is known of one target.
@@ -36,6 +46,14 @@ pub struct TargetState {
     pub last_fault: Option<(Timestamp, Fault)>,
     /// What the last successful poll brought.
     pub reading: Option<Arc<Reading>>,
+    /// Whether its own list, when it was asked last, knew the target at all.
+    pub is_found: Option<bool>,
+    /// What is known by the instance list that it is on, where one is read.
+    pub estate: Option<Arc<Estate>>,
+    /// The automated backup policy of its instance.
+    pub policy: Looked<Policy>,
+    /// What its instance can be restored to.
+    pub restore_window: Looked<RestoreWindow>,
     /// When the next poll is due.
     pub next_poll: Option<Instant>,
 }
@@ -79,7 +97,7 @@ pub struct Instance {
     pub engine: Engine,
     /// The state that its newest record reports.
     pub status: Option<Box<str>>,
-    /// Its types, by name: those that are expected, and those with a record.
+    /// The types that it has records of, by name.
     pub types: Vec<TypeReading>,
 }
 
@@ -90,8 +108,6 @@ pub struct TypeReading {
     pub backup_type: BackupType,
     /// What its records say.
     pub summary: Summary,
-    /// Its freshness objective; none if it is not expected.
-    pub max_age: Option<Duration>,
 }
 
 impl TargetState {
@@ -104,7 +120,26 @@ impl TargetState {
             failures: 0,
             last_fault: None,
             reading: None,
+            is_found: None,
+            estate: None,
+            policy: Looked::default(),
+            restore_window: Looked::default(),
             next_poll: None,
+        }
+    }
+
+    /// The same, for a target with other settings and what is known of its instance list now. What
+    /// the settings do not ask for any more is forgotten.
+    fn taken_over(&self, target: Arc<Target>, estate: Option<Arc<Estate>>) -> Self {
+        Self {
+            policy: if target.policy { self.policy.clone() } else { Looked::default() },
+            restore_window: match target.restore_window {
+                Some(_) => self.restore_window.clone(),
+                None => Looked::default(),
+            },
+            estate,
+            target,
+            ..self.clone()
         }
     }
 
@@ -113,7 +148,11 @@ impl TargetState {
     pub fn after(&self, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) -> Self {
         let failed = outcome.fault.is_some();
         Self {
-            target: Arc::clone(&self.target),
+            is_found: match &outcome.fault {
+                None => Some(true),
+                Some(fault) if fault.reason == Reason::NotFound => Some(false),
+                Some(_) => self.is_found,
+            },
             last_success: if failed { self.last_success } else { Some(outcome.ended) },
             failures: if failed { self.failures + 1 } else { 0 },
             last_fault: match &outcome.fault {
@@ -122,7 +161,7 @@ impl TargetState {
             },
             last_poll: Some(outcome.clone()),
             reading: reading.or(self.reading.as_ref()).cloned(),
-            next_poll: self.next_poll,
+            ..self.clone()
         }
     }
 }
@@ -165,30 +204,21 @@ impl Instance {
     ) -> Self {
         let mut newest_first: Vec<&Backup> = types.values().flatten().copied().collect();
         newest_first.sort_unstable_by(|a, b| (b.begin, &b.id).cmp(&(a.begin, &a.id)));
-        let configured = target.instance.as_ref().and_then(|instance| instance.name.as_deref());
+        let known = target.instance.as_ref().and_then(|instance| instance.name.as_deref());
         let listed = newest_first.iter().find_map(|backup| backup.instance_name.as_deref());
-        let named = types.keys().chain(target.max_age.keys());
-        let mut named: Vec<BackupType> = named.copied().collect();
-        named.sort_unstable();
-        named.dedup();
         Self {
             id: id.clone(),
-            name: configured.or(listed).unwrap_or(id.as_str()).into(),
+            name: known.or(listed).unwrap_or(id.as_str()).into(),
             engine: newest_first
                 .iter()
                 .find_map(|backup| backup.engine.clone())
                 .unwrap_or_default(),
             status: newest_first.iter().find_map(|backup| backup.instance_status.clone()),
-            types: named
-                .into_iter()
-                .map(|backup_type| TypeReading {
-                    backup_type,
-                    summary: summary::summarise(
-                        backup_type,
-                        types.get(&backup_type).map_or(&[], Vec::as_slice),
-                        counted_from,
-                    ),
-                    max_age: target.max_age.get(&backup_type).copied(),
+            types: types
+                .iter()
+                .map(|(backup_type, records)| TypeReading {
+                    backup_type: *backup_type,
+                    summary: summary::summarise(*backup_type, records, counted_from),
                 })
                 .collect(),
         }
@@ -202,18 +232,26 @@ pub struct Board {
 }
 
 impl Board {
-    /// Shows these targets from now on. What is known of those that were there is kept.
-    pub fn reassign(&self, targets: &[Arc<Target>]) {
+    /// Shows these targets and estates from now on. What is known of targets that were there is
+    /// kept.
+    pub fn reassign(&self, targets: &[Arc<Target>], estates: &[Arc<Estate>]) {
+        let estates_by: HashMap<(&str, &str), &Arc<Estate>> = estates
+            .iter()
+            .map(|estate| ((&*estate.census.project, estate.census.product.name), estate))
+            .collect();
         self.snapshot.rcu(|snapshot| {
+            let before: HashMap<[&str; 5], &Arc<TargetState>> =
+                snapshot.targets.iter().map(|state| (state.target.key(), state)).collect();
             let next = |target: &Arc<Target>| {
-                let old = snapshot.targets.iter().find(|old| old.target.is_same(target));
+                let estate = estates_by.get(&(&*target.project, target.product.name));
+                let estate = estate.map(|estate| Arc::clone(estate));
                 let target = Arc::clone(target);
-                Arc::new(match old {
-                    Some(old) => TargetState { target, ..TargetState::clone(old) },
-                    None => TargetState::new(target),
+                Arc::new(match before.get(&target.key()) {
+                    Some(old) => old.taken_over(target, estate),
+                    None => TargetState { estate, ..TargetState::new(target) },
                 })
             };
-            Snapshot { targets: targets.iter().map(next).collect() }
+            Snapshot { targets: targets.iter().map(next).collect(), estates: estates.to_vec() }
         });
     }
 
@@ -234,7 +272,10 @@ impl Board {
             let next = |state: &Arc<TargetState>| {
                 if is_it(&state) { Arc::new(change(state)) } else { Arc::clone(state) }
             };
-            Snapshot { targets: snapshot.targets.iter().map(next).collect() }
+            Snapshot {
+                targets: snapshot.targets.iter().map(next).collect(),
+                estates: snapshot.estates.clone(),
+            }
         });
         before.targets.iter().find(is_it).cloned()
     }
@@ -316,18 +357,10 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_there_if_it_is_expected_or_has_a_record() {
-        let target = &targets()[0];
-        let manual = BackupType { name: "manual", ..AUTO };
-        let backups = [Backup { backup_type: manual, ..backup("a", Some(30), None) }];
-        let Reading { instances, .. } = reading(target, &backups);
-        let types: Vec<_> = instances[0]
-            .types
-            .iter()
-            .map(|of| (of.backup_type.name, of.max_age.map(|age| age.as_secs() / 3600)))
-            .collect();
-        assert_eq!(types, [("auto", Some(26)), ("manual", None)]);
-        assert_eq!(reading(&targets()[2], &[]).instances, [], "a project has none of its own");
+    fn an_instance_that_is_asked_for_is_there_without_a_record_and_a_project_has_none_of_its_own() {
+        let Reading { instances, .. } = reading(&targets()[0], &[]);
+        assert_eq!((instances.len(), &instances[0].types[..]), (1, &[][..]));
+        assert_eq!(reading(&targets()[2], &[]).instances, []);
     }
 
     fn outcome(ended: i64, fault: Option<Fault>) -> PollOutcome {
@@ -360,7 +393,7 @@ mod tests {
     fn an_update_changes_one_target_and_gives_its_state_before() {
         let targets = targets();
         let board = Board::default();
-        board.reassign(&targets);
+        board.reassign(&targets, &[]);
         let fail =
             |state: &TargetState| TargetState { failures: state.failures + 1, ..state.clone() };
         assert_eq!(board.update(&targets[1], fail).unwrap().failures, 0);
@@ -370,7 +403,7 @@ mod tests {
         };
         assert_eq!(failures(&board), [0, 2, 0]);
         // One that left the config.
-        board.reassign(&targets[..1]);
+        board.reassign(&targets[..1], &[]);
         assert!(board.update(&targets[1], fail).is_none());
         assert_eq!(failures(&board), [0]);
     }

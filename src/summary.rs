@@ -14,6 +14,8 @@ use crate::backup::{Backup, BackupType, InstanceId, Status, Times};
 pub struct ByStatus([u64; Status::ALL.len()]);
 
 impl ByStatus {
+    const ZERO: Self = Self([0; Status::ALL.len()]);
+
     /// Adds to the value of a status.
     pub fn add(&mut self, status: Status, amount: u64) {
         for (known, value) in Status::ALL.into_iter().zip(&mut self.0) {
@@ -52,6 +54,22 @@ pub struct Summary {
     pub oldest_success: Option<Timestamp>,
     /// Median size of the completed backups before the last success.
     pub size_baseline: Option<Median>,
+}
+
+impl Summary {
+    /// What no records say.
+    pub const EMPTY: Self = Self {
+        backups: ByStatus::ZERO,
+        bytes: ByStatus::ZERO,
+        last_success: None,
+        last_attempt: None,
+        last_attempt_success: None,
+        last_failure: None,
+        failures_since_last_success: None,
+        running_since: None,
+        oldest_success: None,
+        size_baseline: None,
+    };
 }
 
 /// A backup that can be restored.

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use sha2::{Digest, Sha256};
 
-use crate::backup::{BackupType, InstanceId};
-use crate::config::{Config, Credential, ProductConfig, Project};
+use crate::backup::InstanceId;
+use crate::census::stable_hash;
+use crate::config::{self, Config, Credential, ProductConfig, Project};
+use crate::estate::Estate;
+use crate::instance::ListedInstance;
+use crate::objective::Objectives;
 use crate::product::{Product, Scope};
 
 /// An instance of a product that lists by instance, or all instances of a project.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Target {
     /// The value of the label `project`.
     pub project: Box<str>,
@@ -29,18 +32,22 @@ pub struct Target {
     pub instance: Option<Instance>,
     /// How often.
     pub interval: Duration,
-    /// The freshness objective of each type that is expected.
-    pub max_age: BTreeMap<BackupType, Duration>,
+    /// The freshness objectives of the config.
+    pub objectives: Objectives,
+    /// Whether the instance's automated backup policy is read.
+    pub policy: bool,
+    /// How often it is read what the instance can be restored to; none if it is not.
+    pub restore_window: Option<Duration>,
     /// The labels of the config.
     pub labels: BTreeMap<String, String>,
 }
 
 /// The instance of a target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Instance {
     /// Its id.
     pub id: InstanceId,
-    /// Its name in the config.
+    /// Its name in the config, else the one that the instance list tells.
     pub name: Option<Box<str>>,
 }
 
@@ -55,30 +62,25 @@ impl Target {
         self.instance.as_ref().map_or("", Instance::label)
     }
 
+    /// What it is known by, whatever its settings.
+    pub fn key(&self) -> [&str; 5] {
+        [
+            &self.project,
+            &self.project_id,
+            self.product.name,
+            self.endpoint.as_str(),
+            self.instance_id(),
+        ]
+    }
+
     /// Whether it is the same target, whatever its settings.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.project == other.project
-            && self.project_id == other.project_id
-            && self.product == other.product
-            && self.endpoint == other.endpoint
-            && self.instance_id() == other.instance_id()
+        self.key() == other.key()
     }
 
     /// A number that is the same for the same target in every process: its place in the schedule.
     pub fn stable_hash(&self) -> u64 {
-        let mut hash = Sha256::new();
-        for part in [
-            &*self.project,
-            &*self.project_id,
-            self.product.name,
-            self.endpoint.as_str(),
-            self.instance_id(),
-        ] {
-            hash.update(part);
-            hash.update([0]);
-        }
-        let digest = hash.finalize();
-        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        stable_hash(self.key())
     }
 }
 
@@ -100,30 +102,56 @@ impl Instance {
     }
 }
 
-/// Everything that the config asks to be polled, in its order.
-pub fn targets(config: &Config) -> Vec<Arc<Target>> {
+/// Everything that is to be polled, given what is known of the instance lists: in the order of the
+/// config, and behind what it names itself what was found besides.
+pub fn targets(config: &Config, estates: &[Arc<Estate>]) -> Vec<Arc<Target>> {
     let mut targets = Vec::new();
     for project in &config.projects {
         for product in &project.products {
+            let estate = estates.iter().find(|estate| {
+                *estate.census.project == *project.name && estate.census.product == product.product
+            });
             match product.product.scope {
                 Scope::Instance => {
-                    targets.extend(product.instances.iter().map(|instance| {
-                        Arc::new(Target {
-                            instance: Some(Instance {
-                                id: instance.id.clone(),
-                                name: instance.name.as_deref().map(Into::into),
-                            }),
-                            max_age: instance.max_age.clone(),
-                            labels: instance.labels.clone(),
-                            ..whole(project, product)
-                        })
-                    }));
+                    let configured = product.instances.iter();
+                    let configured =
+                        configured.map(|it| configured_one(project, product, it, estate));
+                    targets.extend(configured.map(Arc::new));
+                    let found = estate.into_iter().flat_map(|estate| estate.adopted());
+                    targets.extend(found.map(|it| Arc::new(found_one(project, product, it))));
                 }
                 Scope::Project => targets.push(Arc::new(whole(project, product))),
             }
         }
     }
     targets
+}
+
+fn configured_one(
+    project: &Project,
+    product: &ProductConfig,
+    configured: &config::Instance,
+    estate: Option<&Arc<Estate>>,
+) -> Target {
+    let id = estate.map_or(&configured.id, |estate| estate.spelling(&configured.id));
+    let listed = estate.and_then(|estate| estate.find(id));
+    let listed_name = listed.and_then(|known| known.listed.name.as_deref());
+    Target {
+        instance: Some(Instance {
+            id: id.clone(),
+            name: configured.name.as_deref().or(listed_name).map(Into::into),
+        }),
+        objectives: configured.objectives.clone(),
+        labels: configured.labels.clone(),
+        ..whole(project, product)
+    }
+}
+
+fn found_one(project: &Project, product: &ProductConfig, listed: &ListedInstance) -> Target {
+    Target {
+        instance: Some(Instance { id: listed.id.clone(), name: listed.name.clone() }),
+        ..whole(project, product)
+    }
 }
 
 fn whole(project: &Project, product: &ProductConfig) -> Target {
@@ -135,7 +163,9 @@ fn whole(project: &Project, product: &ProductConfig) -> Target {
         credential: Arc::clone(&project.credential),
         instance: None,
         interval: project.interval,
-        max_age: product.max_age.clone(),
+        objectives: product.objectives.clone(),
+        policy: product.policy,
+        restore_window: product.restore_window,
         labels: project.labels.clone(),
     }
 }
@@ -145,10 +175,12 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::backup::BackupType;
     use crate::config::{self, Loaded};
+    use crate::objective::Objective;
 
-    /// The targets of a config with one credential, `main`, and these projects.
-    pub(crate) fn read(projects: &str) -> Vec<Arc<Target>> {
+    /// A config with one credential, `main`, and these projects.
+    pub(crate) fn config(projects: &str) -> Config {
         let text = format!(
             "poll: {{ interval: 60s }}\n\
              credentials:\n  main: {{ access_key: AK, secret_key: SK }}\n\
@@ -159,7 +191,12 @@ pub(crate) mod tests {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("the config has problems:\n{}", lines.join("\n"))
         });
-        targets(&config)
+        config
+    }
+
+    /// The targets of such a config, before any instance list is known.
+    pub(crate) fn read(projects: &str) -> Vec<Arc<Target>> {
+        targets(&config(projects), &[])
     }
 
     fn one() -> Target {
@@ -207,7 +244,8 @@ pub(crate) mod tests {
             Target { labels, ..one() },
             Target { instance, ..one() },
             Target { interval: Duration::from_secs(1), ..one() },
-            Target { max_age: BTreeMap::new(), ..one() },
+            Target { objectives: Objectives::new(), ..one() },
+            Target { policy: true, restore_window: Some(Duration::from_secs(1)), ..one() },
         ] {
             assert_eq!(same.stable_hash(), one().stable_hash());
         }
@@ -225,12 +263,14 @@ pub(crate) mod tests {
              ddm: { endpoint: https://ddm.example, max_age: { metadata: 1h } }\n",
         );
         let of = |target: &Target| {
-            let age = |(kind, age): (&BackupType, &Duration)| (kind.name, age.as_secs() / 3600);
+            let age = |(kind, it): (&BackupType, &Objective)| {
+                (kind.name, it.max_age.map_or(0, |age| age.as_secs() / 3600))
+            };
             let label = |(name, value): (&String, &String)| format!("{name}={value}");
             (
                 target.to_string(),
                 target.interval.as_secs(),
-                target.max_age.iter().map(age).collect::<Vec<_>>(),
+                target.objectives.iter().map(age).collect::<Vec<_>>(),
                 target.labels.iter().map(label).collect::<Vec<_>>().join(" "),
             )
         };
@@ -241,7 +281,11 @@ pub(crate) mod tests {
         assert_eq!(
             of,
             [
-                row("shop/rds/orders", &[("manual", 168)], "label_team=red label_tier=1"),
+                row(
+                    "shop/rds/orders",
+                    &[("auto", 0), ("manual", 168)],
+                    "label_team=red label_tier=1"
+                ),
                 row("shop/rds/b", &[("auto", 26), ("manual", 168)], "label_team=blue label_tier=1"),
                 row(
                     "shop/ddm",

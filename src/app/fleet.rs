@@ -1,26 +1,38 @@
-//! The targets that are polled, each by a loop of its own, and how a new config takes over.
+//! The targets that are polled and the instance lists that are read, each by a loop of its own, and
+//! how a new config, or what an instance list brought, takes over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tracing::{info, warn};
 
 use super::StartError;
 use crate::account::{Account, Patience, Terms};
 use crate::auth::SIGN_IN_API;
+use crate::backup::InstanceId;
+use crate::census::{self, Census};
 use crate::client::Client;
-use crate::config::{Config, Project};
-use crate::poll::{Assignment, Polling};
-use crate::target::{self, Target};
+use crate::config::{Config, ProductConfig, Project};
+use crate::error::one_line;
+use crate::estate::Estate;
+use crate::instance::ListedInstance;
+use crate::poll::{Assignment, Found, Polling};
+use crate::target;
 
-/// The loops of all targets, and what they share.
+/// The loops of all targets and instance lists, and what they share.
 #[derive(Debug)]
 pub(super) struct Fleet {
     polling: Arc<Polling>,
     patience: Patience,
+    config: Config,
     accounts: BTreeMap<Box<str>, Arc<Account>>,
     clients: BTreeMap<Box<str>, Arc<Client>>,
+    /// One for each instance list, and the loop that reads it.
+    estates: Vec<Arc<Estate>>,
+    readers: Vec<Reader>,
+    found: mpsc::Sender<Found>,
     loops: Vec<Loop>,
     tasks: JoinSet<()>,
 }
@@ -31,31 +43,51 @@ struct Loop {
     task: AbortHandle,
 }
 
+/// The loop of an instance list.
+#[derive(Debug)]
+struct Reader {
+    census: Arc<Census>,
+    client: Arc<Client>,
+    task: AbortHandle,
+}
+
 impl Fleet {
-    /// Without a target yet.
-    pub(super) fn new(polling: Arc<Polling>, patience: Patience) -> Self {
-        Self {
+    /// Without a target yet. What the instance lists bring goes to `found`, and comes back by
+    /// [`Fleet::learn`].
+    pub(super) fn new(
+        polling: Arc<Polling>,
+        patience: Patience,
+        config: Config,
+        found: mpsc::Sender<Found>,
+    ) -> Result<Self, StartError> {
+        let mut fleet = Self {
             polling,
             patience,
+            config: config.clone(),
             accounts: BTreeMap::new(),
             clients: BTreeMap::new(),
+            estates: Vec::new(),
+            readers: Vec::new(),
+            found,
             loops: Vec::new(),
             tasks: JoinSet::new(),
-        }
+        };
+        fleet.apply(config)?;
+        Ok(fleet)
     }
 
     /// Polls what the config says from now on.
     ///
     /// Targets that stay keep what is known of them and their place in the schedule, credentials
     /// that stay keep their tokens, budget and pauses. After an error everything is as it was.
-    pub(super) fn apply(&mut self, config: &Config) -> Result<(), StartError> {
-        let accounts = self.accounts_of(config)?;
-        let clients = self.clients_of(config, &accounts);
-        let targets = target::targets(config);
+    pub(super) fn apply(&mut self, config: Config) -> Result<(), StartError> {
+        let accounts = self.accounts_of(&config)?;
+        let clients = self.clients_of(&config, &accounts);
         let meters = &self.polling.meters;
-        for target in &targets {
-            let Target { project, product, .. } = &**target;
-            meters.know(project, product.name, &[product.api, SIGN_IN_API]);
+        for project in &config.projects {
+            for ProductConfig { product, .. } in &project.products {
+                meters.know(&project.name, product.name, product.apis().chain([SIGN_IN_API]));
+            }
         }
         for (project, client) in &clients {
             // Weak: the account holds the meters.
@@ -63,19 +95,83 @@ impl Fleet {
             let backoff = move || watched.upgrade().map(|account| account.backoff());
             meters.backoff(project, move || backoff().unwrap_or_default());
         }
-        self.polling.board.reassign(&targets);
-        let mut old = std::mem::take(&mut self.loops);
+        for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
+            self.polling.meters.forget(project);
+        }
+        self.accounts = accounts;
+        self.clients = clients;
+        self.config = config;
+        self.take_census();
+        self.deploy();
+        Ok(())
+    }
+
+    /// Takes what an instance list brought, and polls what it shows from now on.
+    pub(super) fn learn(&mut self, found: Found) {
+        let is_it = |estate: &&mut Arc<Estate>| estate.census.is_same(&found.census);
+        // The list may have left the config meanwhile.
+        let Some(estate) = self.estates.iter_mut().find(is_it) else { return };
+        let before = Arc::clone(estate);
+        tell(&before, &found);
+        *estate = Arc::new(before.after(found.ended, found.outcome));
+        self.deploy();
+    }
+
+    /// Reads the instance lists of the config from now on. What is known of those that stay is kept.
+    fn take_census(&mut self) {
+        let mut estates = std::mem::take(&mut self.estates);
+        let mut readers = std::mem::take(&mut self.readers);
+        for census in census::censuses(&self.config) {
+            let Some(client) = self.clients.get(&census.project) else { continue };
+            let same = |it: &Reader| *it.census == census && Arc::ptr_eq(&it.client, client);
+            let reader = if let Some(at) = readers.iter().position(same) {
+                readers.swap_remove(at)
+            } else {
+                let census = Arc::new(census);
+                let polling = Arc::clone(&self.polling);
+                let found = self.found.clone();
+                let work = polling.census(Arc::clone(&census), Arc::clone(client), found);
+                let task = self.tasks.spawn(work);
+                Reader { census, client: Arc::clone(client), task }
+            };
+            let census = Arc::clone(&reader.census);
+            let old = estates.iter().position(|estate| estate.census.is_same(&census));
+            self.estates.push(Arc::new(match old {
+                Some(at) => estates.swap_remove(at).taken_over(census),
+                None => Estate::new(census),
+            }));
+            self.readers.push(reader);
+        }
+        for left in readers {
+            left.task.abort();
+        }
+    }
+
+    /// Polls the targets of the config and of the estates, and shows them on the board.
+    fn deploy(&mut self) {
+        let targets = target::targets(&self.config, &self.estates);
+        self.polling.board.reassign(&targets, &self.estates);
+        let mut old: HashMap<[Box<str>; 5], Loop> = HashMap::new();
+        for left in self.loops.drain(..) {
+            let key = left.assignment.borrow().target.key().map(Box::from);
+            old.insert(key, left);
+        }
         for target in targets {
-            let Some(client) = clients.get(&target.project) else { continue };
+            let Some(client) = self.clients.get(&target.project) else { continue };
+            let kept = old.remove(&target.key().map(Box::from));
             let assignment = Arc::new(Assignment {
                 target,
                 client: Arc::clone(client),
-                lookback: config.poll.incremental_lookback,
+                lookback: self.config.poll.incremental_lookback,
             });
-            let same = |it: &Loop| it.assignment.borrow().target.is_same(&assignment.target);
-            self.loops.push(if let Some(at) = old.iter().position(same) {
-                let kept = old.swap_remove(at);
-                kept.assignment.send_replace(assignment);
+            self.loops.push(if let Some(kept) = kept {
+                kept.assignment.send_if_modified(|held| {
+                    let is_new = **held != *assignment;
+                    if is_new {
+                        *held = assignment;
+                    }
+                    is_new
+                });
                 kept
             } else {
                 let (sender, receiver) = watch::channel(assignment);
@@ -83,15 +179,9 @@ impl Fleet {
                 Loop { assignment: sender, task }
             });
         }
-        for left in old {
+        for left in old.into_values() {
             left.task.abort();
         }
-        for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
-            self.polling.meters.forget(project);
-        }
-        self.accounts = accounts;
-        self.clients = clients;
-        Ok(())
     }
 
     /// How many targets there are.
@@ -159,3 +249,53 @@ impl Fleet {
         clients
     }
 }
+
+/// Tells when a list breaks, in growing gaps while it stays so, when it is read again, and what is
+/// new in it or gone from it.
+fn tell(before: &Estate, found: &Found) {
+    let census = &found.census;
+    let (project, product) = (&census.project, census.product.name);
+    let failures = before.failures;
+    let listed = match &found.outcome {
+        Ok(listed) => listed,
+        Err(fault) if (failures + 1).is_power_of_two() => {
+            let failures = failures + 1;
+            let reason = fault.reason.label();
+            warn!(%project, product, reason, failures, "cannot read {census}: {fault}");
+            return;
+        }
+        Err(_) => return,
+    };
+    if failures > 0 {
+        info!(%project, product, failures, "{census} can be read again");
+    }
+    let new = listed.iter().filter(|it| before.find(&it.id).is_none()).map(named);
+    let new: Vec<String> = new.collect();
+    let ids: HashSet<&InstanceId> = listed.iter().map(|it| &it.id).collect();
+    let gone = before.instances().filter(|known| known.missed == 0).map(|known| &known.listed);
+    let gone: Vec<String> = gone.filter(|it| !ids.contains(&it.id)).map(named).collect();
+    if !new.is_empty() {
+        let (count, names) = (new.len(), first(&new));
+        info!(%project, product, count, "{census} have {count} new ones: {names}");
+    }
+    if !gone.is_empty() {
+        let (count, names) = (gone.len(), first(&gone));
+        warn!(%project, product, count, "{census} do not have {count} of before: {names}");
+    }
+}
+
+fn named(listed: &ListedInstance) -> String {
+    match &listed.name {
+        Some(name) => one_line(&format!("{name} ({})", listed.id)),
+        None => one_line(listed.id.as_str()),
+    }
+}
+
+/// The first few, and that there are more.
+fn first(names: &[String]) -> String {
+    let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+    let first: Vec<&str> = names.iter().take(MOST_NAMES).map(String::as_str).collect();
+    first.join(", ") + more
+}
+
+const MOST_NAMES: usize = 10;

@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             lines
                 .and_then(|()| {
                     let projects = loaded.config.projects.len();
-                    let targets = target::targets(&loaded.config).len();
+                    let targets = target::targets(&loaded.config, &[]).len();
                     writeln!(
                         out,
                         "{file}: {projects} projects, {targets} targets, {findings} findings"

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::product::{self, Product, Scope};
+use crate::product::{self, Product};
 
 /// The config of clouddb-backup-exporter.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -130,6 +130,27 @@ pub(super) struct ProductBlock {
     pub(super) max_age: Option<BTreeMap<String, String>>,
     /// The instances whose backups are listed.
     pub(super) instances: Option<Vec<Instance>>,
+    /// Whether the instance list of the project is read, and every instance on it is monitored.
+    /// Default: where the backup list covers the project.
+    pub(super) discover: Option<bool>,
+    /// Whether the instance list of the project is read, only to show instances that nobody
+    /// monitors.
+    #[schemars(extend("default" = false))]
+    pub(super) audit: Option<bool>,
+    /// Instances of the instance list that are left alone: ids, or names, with `*` and `?`.
+    pub(super) exclude: Option<Vec<String>>,
+    /// How often the instance list is read.
+    #[schemars(extend("default" = "10m"))]
+    pub(super) discovery_interval: Option<String>,
+    /// Whether the automated backup policy of each instance is read, for its objective. Default:
+    /// with `discover`.
+    pub(super) policy: Option<bool>,
+    /// Whether it is read what each instance can be restored to.
+    #[schemars(extend("default" = false))]
+    pub(super) restore_window: Option<bool>,
+    /// How often that is read.
+    #[schemars(extend("default" = "15m"))]
+    pub(super) restore_window_interval: Option<String>,
 }
 
 /// One instance.
@@ -194,11 +215,10 @@ fn add_products(schema: &mut Schema) {
     };
     for product in product::ALL {
         let mut block = super::schema::of::<ProductBlock>();
-        let fields = block.get_mut("properties").and_then(|fields| fields.as_object_mut());
-        if product.scope == Scope::Project
-            && let Some(fields) = fields
-        {
-            fields.remove("instances");
+        if let Some(fields) = block.get_mut("properties").and_then(|it| it.as_object_mut()) {
+            for (key, _) in super::project::pointless_keys(product) {
+                fields.remove(key);
+            }
         }
         properties.insert(product.name.to_owned(), block);
     }

@@ -10,8 +10,9 @@ use super::position::{child, item};
 use super::problem::{listed, quoted};
 use super::report::Report;
 use super::{Credential, Instance, ProductConfig, Project};
-use super::{duration, interval, label, schema};
-use crate::backup::{BackupType, InstanceId};
+use super::{discovery, duration, interval, label, schema};
+use crate::backup::InstanceId;
+use crate::objective::{Objective, Objectives, Origin};
 use crate::product::{self, Product, Scope};
 
 /// Checks all projects, and that each credential is used. `usable` are the credentials without a
@@ -160,37 +161,54 @@ impl Check<'_> {
                 self.error(path, "endpoint", message)
             }
         };
-        let defaults = product
-            .types
-            .iter()
-            .filter_map(|(backup_type, objective)| Some((*backup_type, (*objective)?)));
-        let defaults = defaults.collect();
+        let defaults = product.types.iter().filter_map(|(backup_type, max_age)| {
+            let max_age = Some((*max_age)?);
+            Some((*backup_type, Objective { max_age, origin: Origin::Default }))
+        });
+        let defaults: Objectives = defaults.collect();
         let place = child(path, "max_age");
-        let max_age = self.max_age(&place, product, &defaults, written.max_age.as_ref());
-        let instances = written.instances.as_deref();
-        let place = child(path, "instances");
-        let instances = match (product.scope, instances) {
-            (Scope::Project, None) => Some(Vec::new()),
-            (Scope::Project, Some(_)) => {
-                let message = "this product lists the backups of a whole project; remove it";
-                self.report.error_at_key(&place, message);
-                None
+        let written_ages = written.max_age.as_ref();
+        let objectives =
+            self.objectives(&place, product, &defaults, (written_ages, Origin::Product));
+        for (key, why) in pointless_keys(product) {
+            if is_written(written, key) {
+                let message = format!("{why}; remove it");
+                self.report.error_at_key(&child(path, key), message);
             }
-            (Scope::Instance, Some(instances)) if !instances.is_empty() => {
-                let defaults = max_age.as_ref().unwrap_or(&defaults);
-                self.instances(&place, product, instances, defaults, labels)
-            }
-            (Scope::Instance, _) => {
-                let message = "at least one instance is needed; write such as `- id: …`";
-                self.report.error(&place, message);
-                None
-            }
+        }
+        let discovery = discovery::check(path, product, written, self.report);
+        let listed = written.instances.as_deref().unwrap_or_default();
+        let reads_list = written.discover == Some(true) || written.audit == Some(true);
+        let instances = if product.scope == Scope::Instance && listed.is_empty() && !reads_list {
+            let message = "at least one instance is needed, such as `- id: …`, or `discover: true` \
+                           beside it for all instances of the project, or `audit: true`";
+            self.report.error(&child(path, "instances"), message);
+            None
+        } else {
+            let defaults = objectives.as_ref().unwrap_or(&defaults);
+            self.instances(&child(path, "instances"), product, listed, defaults, labels)
         };
+        let has_policy = product.policy.is_some();
+        let policy = written.policy.unwrap_or_else(|| written.discover.unwrap_or_default());
+        let place = child(path, "restore_window_interval");
+        let restore_window = match written.restore_window_interval.as_deref() {
+            Some(text) => interval(&place, text, self.report),
+            None => Some(RESTORE_WINDOW_INTERVAL),
+        };
+        let reads_restore_window = written.restore_window.unwrap_or_default();
+        let is_idle = product.restore_window.is_some() && !reads_restore_window;
+        if written.restore_window_interval.is_some() && is_idle {
+            let message = "has no effect without `restore_window: true`";
+            self.report.finding_at_key(&place, message);
+        }
         Some(ProductConfig {
             product,
             endpoint: endpoint?,
-            max_age: max_age?,
+            objectives: objectives?,
             instances: instances?,
+            discovery: discovery.ok()?,
+            policy: policy && has_policy,
+            restore_window: reads_restore_window.then_some(restore_window?),
         })
     }
 
@@ -199,7 +217,7 @@ impl Check<'_> {
         path: &str,
         product: &Product,
         written: &[file::Instance],
-        max_age: &BTreeMap<BackupType, Duration>,
+        objectives: &Objectives,
         project_labels: &BTreeMap<String, String>,
     ) -> Option<Vec<Instance>> {
         let mut seen = BTreeMap::new();
@@ -225,15 +243,17 @@ impl Check<'_> {
                 );
             }
             let place = child(&path, "max_age");
-            let max_age = self.max_age(&place, product, max_age, instance.max_age.as_ref());
+            let written_ages = instance.max_age.as_ref();
+            let objectives =
+                self.objectives(&place, product, objectives, (written_ages, Origin::Instance));
             let mut labels = project_labels.clone();
             let own = label::check(&child(&path, "labels"), instance.labels.as_ref(), self.report);
             labels.extend(own);
             let name = instance.name.clone();
-            checked.push(id.zip(max_age).map(|(id, max_age)| Instance {
+            checked.push(id.zip(objectives).map(|(id, objectives)| Instance {
                 id,
                 name,
-                max_age,
+                objectives,
                 labels,
             }));
         }
@@ -241,13 +261,13 @@ impl Check<'_> {
     }
 
     /// The objectives above, with those written here laid over them type by type.
-    fn max_age(
+    fn objectives(
         &mut self,
         path: &str,
         product: &Product,
-        above: &BTreeMap<BackupType, Duration>,
-        written: Option<&BTreeMap<String, String>>,
-    ) -> Option<BTreeMap<BackupType, Duration>> {
+        above: &Objectives,
+        (written, origin): (Option<&BTreeMap<String, String>>, Origin),
+    ) -> Option<Objectives> {
         let mut merged = Some(above.clone());
         for (name, text) in written.into_iter().flatten() {
             let place = child(path, name);
@@ -266,10 +286,10 @@ impl Check<'_> {
             };
             match (duration::parse(text), &mut merged) {
                 (Ok(max_age), Some(merged)) => {
-                    merged.insert(backup_type, max_age);
+                    merged.insert(backup_type, Objective { max_age: Some(max_age), origin });
                 }
                 (Err(_), Some(merged)) if text == OFF => {
-                    merged.remove(&backup_type);
+                    merged.insert(backup_type, Objective { max_age: None, origin });
                 }
                 (Err(error), _) if text != OFF => {
                     // What YAML 1.1, and so a Helm chart, makes of a bare `off`.
@@ -305,4 +325,32 @@ impl Check<'_> {
     }
 }
 
+/// The keys of a product block that mean nothing for this product, and why.
+pub(super) fn pointless_keys(
+    product: &Product,
+) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let covers_project = product.scope == Scope::Project;
+    let keys = [
+        ("instances", covers_project, "this product lists the backups of a whole project"),
+        ("audit", covers_project, "this product lists the backups of every instance anyway"),
+        ("policy", product.policy.is_none(), "this product has no backup policies to read"),
+        ("restore_window", product.restore_window.is_none(), NO_RESTORE_WINDOW),
+        ("restore_window_interval", product.restore_window.is_none(), NO_RESTORE_WINDOW),
+    ];
+    keys.into_iter().filter(|(_, is_pointless, _)| *is_pointless).map(|(key, _, why)| (key, why))
+}
+
+fn is_written(block: &file::ProductBlock, key: &str) -> bool {
+    match key {
+        "instances" => block.instances.is_some(),
+        "audit" => block.audit.is_some(),
+        "policy" => block.policy.is_some(),
+        "restore_window" => block.restore_window.is_some(),
+        "restore_window_interval" => block.restore_window_interval.is_some(),
+        _ => false,
+    }
+}
+
+const NO_RESTORE_WINDOW: &str = "this product does not tell what can be restored";
+const RESTORE_WINDOW_INTERVAL: Duration = Duration::from_secs(15 * 60);
 const OFF: &str = "off";

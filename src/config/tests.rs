@@ -4,6 +4,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::objective::Objective;
 use crate::product;
 
 /// Answers any question for a secret.
@@ -42,8 +43,9 @@ projects:
     )
 }
 
-fn ages(max_age: &BTreeMap<BackupType, Duration>) -> Vec<(&str, String)> {
-    max_age.iter().map(|(kind, age)| (kind.name, duration::print(*age))).collect()
+fn ages(objectives: &Objectives) -> Vec<(&str, String)> {
+    let age = |it: &Objective| it.max_age.map_or("off".to_owned(), duration::print);
+    objectives.iter().map(|(kind, it)| (kind.name, age(it))).collect()
 }
 
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
@@ -85,12 +87,15 @@ fn each_default_of_the_example_is_read() {
         let Some((indent, rest)) = default_of(line) else { continue };
         let other = rest
             .replace("5m", "7m")
+            .replace("10m", "11m")
             .replace("30s", "31s")
             .replace(": 4", ": 5")
             .replace("24h", "25h")
             .replace("26h", "27h")
             .replace(": 1", ": 2")
-            .replace("false", "true");
+            .replace("true", "FALSE")
+            .replace("false", "true")
+            .replace("FALSE", "false");
         assert_ne!(other, rest);
         let mut lines: Vec<String> = EXAMPLE.lines().map(str::to_owned).collect();
         lines[at] = format!("{indent}{other}");
@@ -175,16 +180,17 @@ fn objectives_are_merged_type_by_type_and_off_takes_one_away() {
     let text = around("{ id: a, max_age: { auto: off, manual: 7d } }, { id: b }");
     let config = loaded(&text).config;
     let rds = &config.projects[0].products[0];
-    let sorted = |max_age| {
-        let mut ages = ages(max_age);
+    let sorted = |objectives| {
+        let mut ages = ages(objectives);
         ages.sort();
         ages
     };
     let expected = [("auto", "26h".to_owned()), ("incremental", "1h".to_owned())];
-    assert_eq!(sorted(&rds.max_age), expected);
-    assert_eq!(sorted(&rds.instances[1].max_age), expected);
-    let expected = [("incremental", "1h".to_owned()), ("manual", "1w".to_owned())];
-    assert_eq!(sorted(&rds.instances[0].max_age), expected);
+    assert_eq!(sorted(&rds.objectives), expected);
+    assert_eq!(sorted(&rds.instances[1].objectives), expected);
+    let expected =
+        [("auto", "off".to_owned()), ("incremental", "1h".to_owned()), ("manual", "1w".to_owned())];
+    assert_eq!(sorted(&rds.instances[0].objectives), expected);
 }
 
 #[test]
@@ -259,7 +265,7 @@ fn a_byte_order_mark_and_line_ends_of_windows_change_nothing() {
 fn an_anchor_is_read_and_a_problem_behind_it_is_told_where_it_is_used() {
     let text = around("{ id: a, max_age: &ages { manual: 7d } }, { id: b, max_age: *ages }");
     let rds = &loaded(&text).config.projects[0].products[0];
-    assert_eq!(rds.instances[0].max_age, rds.instances[1].max_age);
+    assert_eq!(rds.instances[0].objectives, rds.instances[1].objectives);
     let text = text.replace("manual: 7d", "manual: 7");
     let problems = Config::read(&text, Path::new("config.yaml"), &any).unwrap_err();
     let columns: Vec<_> = problems.iter().map(|it| it.position.unwrap().column).collect();

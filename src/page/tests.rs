@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backup::{BackupType, InstanceId, Status, Times};
+use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
 
 const LIMIT: u32 = 10;
 
@@ -70,23 +70,25 @@ impl Server {
         Self { change: Box::new(change), ..Self::new(records) }
     }
 
-    fn answer(&mut self, offset: u64, limit: u32) -> Page {
+    fn answer(&mut self, offset: u64, limit: u32) -> Page<Backup> {
         (self.change)(self.asked.len(), &mut self.list);
         self.asked.push((offset, limit));
         let limit = limit.min(self.cap).max(self.least);
         let start = if self.ignores_offset { 0 } else { usize::try_from(offset).unwrap() };
-        let backups = self.list.iter().skip(start).take(limit as usize).cloned().collect();
+        let entries = self.list.iter().skip(start).take(limit as usize).cloned().collect();
         let total = (self.total)(self.list.len() as u64);
-        Page { backups, left_out: Vec::new(), total, limit: self.echo.or(Some(limit)) }
+        Page { entries, left_out: Vec::new(), total, limit: self.echo.or(Some(limit)) }
     }
 
-    fn walk(&mut self) -> Result<Walk, Fault> {
+    fn walk(&mut self) -> Result<Walk<Backup>, Fault> {
         now_or_never(walk(LIMIT, self))
     }
 }
 
 impl Paged for Server {
-    async fn page(&mut self, offset: u64, limit: u32) -> Result<Page, Fault> {
+    type Entry = Backup;
+
+    async fn page(&mut self, offset: u64, limit: u32) -> Result<Page<Backup>, Fault> {
         Ok(self.answer(offset, limit))
     }
 
@@ -99,10 +101,12 @@ impl Paged for Server {
 }
 
 /// Answers every question alike.
-struct Always(Result<Page, Fault>);
+struct Always(Result<Page<Backup>, Fault>);
 
 impl Paged for Always {
-    async fn page(&mut self, _: u64, _: u32) -> Result<Page, Fault> {
+    type Entry = Backup;
+
+    async fn page(&mut self, _: u64, _: u32) -> Result<Page<Backup>, Fault> {
         self.0.clone()
     }
 
@@ -127,7 +131,7 @@ fn a_list_of_one_page_costs_one_request() {
     for records in [0, 1, 9, 10] {
         let mut server = Server::new(records);
         let walk = server.walk().unwrap();
-        assert_eq!(walk.backups, server.list);
+        assert_eq!(walk.entries, server.list);
         assert_eq!(server.asked, [(0, LIMIT)], "{records}");
         assert_eq!(server.moved, 0);
     }
@@ -136,17 +140,17 @@ fn a_list_of_one_page_costs_one_request() {
 #[test]
 fn a_longer_list_is_asked_by_multiples_of_the_limit_and_ends_with_its_first_page() {
     let mut server = Server::new(25);
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.asked, [(0, 10), (10, 10), (20, 10), (0, 10)]);
     let mut full = Server::new(20);
-    assert_eq!(full.walk().unwrap().backups.len(), 20);
+    assert_eq!(full.walk().unwrap().entries.len(), 20);
     assert_eq!(full.asked, [(0, 10), (10, 10), (0, 10)], "the total ends it, not an empty page");
 }
 
 #[test]
 fn a_smaller_limit_that_the_answer_echoes_is_used_from_then_on() {
     let mut server = Server { cap: 4, ..Server::new(9) };
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.asked, [(0, 10), (4, 4), (8, 4), (0, 4)]);
 }
 
@@ -158,7 +162,7 @@ fn a_record_inserted_at_the_head_makes_the_list_be_walked_once_more() {
         }
     });
     let walk = server.walk().unwrap();
-    assert_eq!(walk.backups, server.list);
+    assert_eq!(walk.entries, server.list);
     assert!(walk.moved);
     assert_eq!(server.moved, 1);
 }
@@ -170,7 +174,7 @@ fn a_record_deleted_in_the_middle_does_not_hide_another() {
             list.remove(3);
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn head_and_tail_moving_together_are_seen_by_the_first_page() {
             list.pop();
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.moved, 1);
 }
 
@@ -192,7 +196,7 @@ fn a_status_that_changes_on_the_first_page_makes_the_list_be_walked_once_more() 
             list[0].status = Status::Failed;
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.moved, 1);
 }
 
@@ -218,7 +222,7 @@ fn a_service_that_ignores_the_offset_is_a_pagination_fault_after_few_requests() 
 fn a_total_of_another_list_is_set_aside_once_the_records_prove_whole() {
     let mut server = Server { total: Box::new(|total| total + 500), ..Server::new(25) };
     let walk = server.walk().unwrap();
-    assert_eq!(walk.backups, server.list);
+    assert_eq!(walk.entries, server.list);
     assert_eq!(walk.foreign_total, Some(525));
     assert!(!walk.moved);
     assert_eq!(server.asked.last(), Some(&(25, 10)), "asked once beyond the end");
@@ -262,23 +266,23 @@ fn a_list_that_grows_without_end_is_refused_by_the_bound_of_its_first_page() {
 #[test]
 fn records_that_a_product_leaves_out_count_for_the_paging_and_are_not_returned() {
     let page = Page {
-        backups: vec![backup(1)],
+        entries: vec![backup(1)],
         left_out: vec![BackupId::new("gone")],
         total: 2,
         limit: None,
     };
     let walk = now_or_never(walk(LIMIT, &mut Always(Ok(page)))).unwrap();
-    assert_eq!(walk.backups, [backup(1)]);
+    assert_eq!(walk.entries, [backup(1)]);
 }
 
 #[test]
 fn a_look_goes_through_a_list_once_and_no_further_than_it_may() {
     let look = |server: &mut Server, most| now_or_never(look(LIMIT, most, server)).unwrap();
     let whole = look(&mut Server::new(25), 3);
-    assert_eq!((whole.backups.len(), whole.trouble, whole.cut), (25, None, false));
+    assert_eq!((whole.entries.len(), whole.trouble, whole.cut), (25, None, false));
     let mut long = Server::new(500);
     let part = look(&mut long, 3);
-    assert_eq!((part.backups.len(), part.cut), (30, true));
+    assert_eq!((part.entries.len(), part.cut), (30, true));
     assert_eq!(part.trouble.as_deref(), Some("only 30 of 500 records were read"));
     assert_eq!(long.asked.len(), 3);
     let mut endless = Server { total: Box::new(|_| 10_000_000), ..Server::new(500) };
@@ -296,7 +300,7 @@ fn a_fault_of_a_page_is_the_fault_of_the_walk() {
 fn an_echoed_limit_that_is_none_or_above_what_was_asked_is_not_used() {
     for echo in [0, 11, 1000] {
         let mut server = Server { echo: Some(echo), ..Server::new(25) };
-        assert_eq!(server.walk().unwrap().backups, server.list);
+        assert_eq!(server.walk().unwrap().entries, server.list);
         assert_eq!(server.asked, [(0, 10), (10, 10), (20, 10), (0, 10)], "{echo}");
     }
 }
@@ -304,7 +308,7 @@ fn an_echoed_limit_that_is_none_or_above_what_was_asked_is_not_used() {
 #[test]
 fn a_service_that_gives_more_than_it_was_asked_for_is_read_all_the_same() {
     let mut server = Server { least: 25, ..Server::new(25) };
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.asked, [(0, 10)]);
 }
 
@@ -316,7 +320,7 @@ fn the_offset_that_reaches_the_total_ends_a_walk_although_a_record_came_twice() 
             list.pop();
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     let pass = [(0, 10), (10, 10), (0, 10)];
     assert_eq!(server.asked, [pass, pass].concat());
 }
@@ -328,7 +332,7 @@ fn a_total_that_changes_with_the_last_answer_makes_the_list_be_walked_once_more(
             list.push(backup(900));
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.moved, 1);
 }
 
@@ -339,7 +343,7 @@ fn a_list_that_grows_by_a_page_while_it_is_read_is_walked_once_more() {
             list.extend((900..910).map(backup));
         }
     });
-    assert_eq!(server.walk().unwrap().backups, server.list);
+    assert_eq!(server.walk().unwrap().entries, server.list);
     assert_eq!(server.moved, 1);
 }
 
@@ -354,10 +358,12 @@ fn a_list_without_end_is_given_up_after_ten_thousand_pages_whatever_its_total() 
     struct Endless(u32);
 
     impl Paged for Endless {
-        async fn page(&mut self, _: u64, limit: u32) -> Result<Page, Fault> {
+        type Entry = Backup;
+
+        async fn page(&mut self, _: u64, limit: u32) -> Result<Page<Backup>, Fault> {
             self.0 += 1;
-            let backups = (self.0 * limit..(self.0 + 1) * limit).map(backup).collect();
-            Ok(Page { backups, total: 60_000 + u64::from(self.0 * limit), ..Page::default() })
+            let entries = (self.0 * limit..(self.0 + 1) * limit).map(backup).collect();
+            Ok(Page { entries, ..Page::of(60_000 + u64::from(self.0 * limit), None) })
         }
 
         fn moved(&mut self) {}
@@ -370,12 +376,14 @@ fn a_list_without_end_is_given_up_after_ten_thousand_pages_whatever_its_total() 
 
 /// Pages that come one after the other, whatever is asked.
 struct Script {
-    pages: std::vec::IntoIter<Page>,
+    pages: std::vec::IntoIter<Page<Backup>>,
     moved: u32,
 }
 
 impl Paged for Script {
-    async fn page(&mut self, _: u64, _: u32) -> Result<Page, Fault> {
+    type Entry = Backup;
+
+    async fn page(&mut self, _: u64, _: u32) -> Result<Page<Backup>, Fault> {
         Ok(self.pages.next().expect("the script has a page more"))
     }
 
@@ -385,8 +393,8 @@ impl Paged for Script {
 }
 
 /// Walks over these pages, to their end, and tells how often they moved.
-fn play(pages: impl IntoIterator<Item = Page>) -> (Result<Walk, Fault>, u32) {
-    let pages: Vec<Page> = pages.into_iter().collect();
+fn play(pages: impl IntoIterator<Item = Page<Backup>>) -> (Result<Walk<Backup>, Fault>, u32) {
+    let pages: Vec<Page<Backup>> = pages.into_iter().collect();
     let mut script = Script { pages: pages.into_iter(), moved: 0 };
     let walk = now_or_never(walk(LIMIT, &mut script));
     assert_eq!(script.pages.next(), None, "the script is played to its end");
@@ -394,8 +402,8 @@ fn play(pages: impl IntoIterator<Item = Page>) -> (Result<Walk, Fault>, u32) {
 }
 
 /// A page of records with these numbers.
-fn page(ids: impl IntoIterator<Item = u32>, total: u64) -> Page {
-    Page { backups: ids.into_iter().map(backup).collect(), total, ..Page::default() }
+fn page(ids: impl IntoIterator<Item = u32>, total: u64) -> Page<Backup> {
+    Page { entries: ids.into_iter().map(backup).collect(), ..Page::of(total, None) }
 }
 
 #[test]
@@ -403,7 +411,7 @@ fn records_that_a_product_leaves_out_are_part_of_the_first_page_when_it_is_read_
     let head = |gone: &str| Page { left_out: vec![BackupId::new(gone)], ..page(0..9, 12) };
     let rest = || page(10..12, 12);
     let (walk, moved) = play([head("a"), rest(), head("b"), head("b"), rest(), head("b")]);
-    assert_eq!((walk.unwrap().backups.len(), moved), (11, 1));
+    assert_eq!((walk.unwrap().entries.len(), moved), (11, 1));
 }
 
 #[test]
@@ -411,7 +419,7 @@ fn a_record_that_comes_twice_is_trouble_although_the_number_of_distinct_ones_fit
     let twice = || [page(0..10, 14), page(9..14, 14), page(0..10, 14)];
     let once = [page(0..10, 14), page(10..14, 14), page(0..10, 14)];
     let (walk, moved) = play(twice().into_iter().chain(once));
-    assert_eq!((walk.unwrap().backups.len(), moved), (14, 1));
+    assert_eq!((walk.unwrap().entries.len(), moved), (14, 1));
     let (walk, moved) = play(twice().into_iter().chain(twice()));
     assert_eq!((walk.unwrap_err().reason, moved), (Reason::Pagination, 2));
 }
@@ -490,10 +498,10 @@ proptest! {
         let ever = ever.lock().unwrap();
         // The walk that was believed is the first, or the second.
         let states = &ever[server.asked_before..];
-        for backup in &walk.backups {
+        for backup in &walk.entries {
             prop_assert!(states.iter().any(|list| list.contains(backup)), "never was: {backup:?}");
         }
-        prop_assert_eq!(ids(&walk.backups).len(), walk.backups.len());
+        prop_assert_eq!(ids(&walk.entries).len(), walk.entries.len());
         let totals: BTreeSet<usize> = states.iter().map(Vec::len).collect();
         let heads: BTreeSet<Vec<String>> = states
             .iter()
@@ -503,6 +511,6 @@ proptest! {
             return Ok(());
         }
         let stayed = states.iter().map(|list| ids(list)).reduce(|a, b| &a & &b).unwrap_or_default();
-        prop_assert!(stayed.is_subset(&ids(&walk.backups)));
+        prop_assert!(stayed.is_subset(&ids(&walk.entries)));
     }
 }

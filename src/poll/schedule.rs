@@ -2,21 +2,24 @@
 //!
 //! The first poll comes at once, so that a restart is not blind for an interval. Later ones come
 //! at the phase of the target, which its stable hash gives: spread over the interval, and the same
-//! in the next process, so that a restart does not move them.
+//! in the next process, so that a restart does not move them. The second poll is due at least half
+//! an interval after the first.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How long after the first poll, which begins at `first`, the second is due: at the first phase
-/// point at least half an interval later. From then on one is due every interval.
-pub(super) fn second(first: Timestamp, interval: Duration, hash: u64) -> Duration {
-    let interval = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
+/// How long after `first` the next one is due: at the first phase point at least `least` later. From
+/// then on one is due every interval.
+pub(super) fn next(first: Timestamp, least: Duration, interval: Duration, hash: u64) -> Duration {
+    let in_millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let interval = in_millis(interval).max(1);
+    let least = in_millis(least);
     let first = u64::try_from(first.as_millisecond()).unwrap_or(0);
     let phase = hash % interval;
-    let earliest = first.saturating_add(interval / 2);
+    let earliest = first.saturating_add(least);
     let wait = (interval + phase - earliest % interval) % interval;
-    Duration::from_millis(interval / 2 + wait)
+    Duration::from_millis(least.saturating_add(wait))
 }
 
 #[cfg(test)]
@@ -33,15 +36,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_second_poll_is_half_an_interval_to_one_and_a_half_after_the_first(
+        fn the_next_one_is_at_its_phase_and_at_least_so_long_after_the_first(
             first in 0..4_000_000_000_000_i64,
+            least in 0..100_000_000_u64,
             interval in 1..100_000_000_u64,
             hash: u64,
         ) {
-            let delay = second(at(first), Duration::from_millis(interval), hash);
+            let in_millis = Duration::from_millis;
+            let delay = next(at(first), in_millis(least), in_millis(interval), hash);
             let delay = u64::try_from(delay.as_millis()).unwrap();
-            prop_assert!(delay >= interval / 2);
-            prop_assert!(delay < interval / 2 + interval);
+            prop_assert!(delay >= least);
+            prop_assert!(delay < least + interval);
             prop_assert_eq!((first.unsigned_abs() + delay) % interval, hash % interval);
         }
     }
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn a_restart_does_not_move_the_phase() {
         let due = |first: i64| {
-            let delay = second(at(first), INTERVAL, 123_456_789).as_millis();
+            let delay = next(at(first), INTERVAL / 2, INTERVAL, 123_456_789).as_millis();
             (u128::from(first.unsigned_abs()) + delay) % INTERVAL.as_millis()
         };
         assert_eq!(due(1_700_000_000_000), due(1_700_000_123_457));
@@ -60,7 +65,7 @@ mod tests {
         let hash = |target: u64| target.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut tenths = [0; 10];
         for target in 0..1000 {
-            let delay = second(at(1_700_000_000_000), INTERVAL, hash(target));
+            let delay = next(at(1_700_000_000_000), INTERVAL / 2, INTERVAL, hash(target));
             let tenth = (delay.as_millis() - INTERVAL.as_millis() / 2) * 10 / INTERVAL.as_millis();
             tenths[usize::try_from(tenth).unwrap()] += 1;
         }

@@ -8,21 +8,31 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::fields::{self, DecodeError, Record, Wire};
-use super::{List, Page, Product, Scope};
-use crate::backup::{BackupType, InstanceId, Status, Times};
+use super::{Api, InstanceList, List, Page, Product, Scope};
+use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
+use crate::instance::ListedInstance;
 
 /// The product.
 pub(super) static DDM: Product = Product {
     name: "ddm",
     scope: Scope::Project,
-    api: "ddm_backups",
-    path: "backups",
+    // The documents of DDM name no permissions.
+    backups: Api { name: "ddm_backups", version: "v3", path: "backups", permission: None },
     page_limit: 128,
     untyped: false,
     types: &[(AUTO_METADATA, Some(Duration::from_secs(26 * 3600))), (METADATA, None)],
     lists: |_| &WHOLE,
     query: |_| Vec::new(),
     decode,
+    automated: AUTO_METADATA,
+    instances: InstanceList {
+        api: Api { name: "ddm_instances", version: "v1", path: "instances", permission: None },
+        page_limit: 128,
+        by_default: true,
+        decode: decode_instances,
+    },
+    policy: None,
+    restore_window: None,
 };
 
 /// Made by a job every day.
@@ -69,16 +79,16 @@ struct WireRecord<'a> {
     file_size: Option<f64>,
 }
 
-fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> {
+fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
-    let mut page = Page { total: answer.total, limit: answer.limit, ..Page::default() };
+    let mut page = Page::of(answer.total, answer.limit);
     for (at, record) in answer.backups.iter().enumerate() {
         let wire = wire(record);
         let record = Record::named(at, &wire)?;
         if record.has_status(DELETED) {
             page.left_out.push(record.id());
         } else {
-            page.backups.push(record.backup(&DDM, &STATUSES, asked)?);
+            page.entries.push(record.backup(&DDM, &STATUSES, asked)?);
         }
     }
     Ok(page)
@@ -97,4 +107,49 @@ fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
         kib: record.file_size,
         ..Wire::default()
     }
+}
+
+/// An answer of the instance list, as far as it is used. Its page numbers contradict each other in
+/// the document's own example, and are not.
+#[derive(Deserialize)]
+struct Instances<'a> {
+    #[serde(borrow)]
+    instances: Vec<WireInstance<'a>>,
+    total_record: u64,
+}
+
+#[derive(Deserialize)]
+struct WireInstance<'a> {
+    #[serde(borrow, default, alias = "id ")]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    created: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    engine_version: Option<Cow<'a, str>>,
+}
+
+/// Source: "Querying DDM Instances" of both clouds.
+fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
+    let answer: Instances<'_> = fields::parse(body)?;
+    let mut page = Page::of(answer.total_record, None);
+    for (at, instance) in answer.instances.iter().enumerate() {
+        page.entries.push(ListedInstance {
+            id: fields::instance_id(at, instance.id.as_deref())?,
+            name: fields::trimmed(instance.name.as_deref()).map(Into::into),
+            status: fields::trimmed(instance.status.as_deref()).map(Into::into),
+            engine: Some(Engine {
+                name: "DDM".into(),
+                version: fields::trimmed(instance.engine_version.as_deref())
+                    .unwrap_or_default()
+                    .into(),
+            }),
+            created: instance.created.as_deref().and_then(fields::time),
+            is_replica: false,
+        });
+    }
+    Ok(page)
 }

@@ -19,6 +19,16 @@ pub enum DecodeError {
         /// The instance that was asked for.
         asked: InstanceId,
     },
+    /// A field whose value means nothing.
+    #[error("the `{field}` is `{value}`, which is not {expected}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+        /// What could stand there.
+        expected: &'static str,
+    },
     /// Not JSON, or not the JSON that is documented.
     #[error("cannot read `{path}` of the answer")]
     Json {
@@ -166,7 +176,7 @@ impl<'a> Record<'a> {
             time(text).ok_or_else(|| DecodeError::Time {
                 record: self.name(),
                 field,
-                value: text.chars().take(40).collect(),
+                value: excerpt(text),
             })
         };
         let begin = read((begin.0, self.mandatory(begin)?))?;
@@ -179,9 +189,20 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The id of the instance at index `at` of an instance list.
+pub(super) fn instance_id(at: usize, text: Option<&str>) -> Result<InstanceId, DecodeError> {
+    let missing = || DecodeError::Missing { record: at.to_string(), field: "id" };
+    trimmed(text).map(InstanceId::new).ok_or_else(missing)
+}
+
 /// The text without blanks around it; `None` if nothing is left.
 pub(super) fn trimmed(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Foreign text, cut so that it fits into a message.
+pub(super) fn excerpt(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// The word itself, where it is not known.
@@ -201,7 +222,7 @@ fn kib_to_bytes(kib: f64) -> Option<u64> {
 
 /// A time in any form seen or likely: offset with or without colon, `Z`, no zone (UTC), and the
 /// stray blanks of the PostgreSQL example (`2018 - 08 - 06 T12: 41: 14 + 0800`).
-fn time(text: &str) -> Option<Timestamp> {
+pub(super) fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     // The name of a zone in brackets would be passed over.
     if text.contains('[') {

@@ -5,18 +5,26 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::fields::{self, DecodeError, Record, Wire};
-use super::{List, Page, Product, Question, Scope};
-use crate::backup::{BackupType, Engine, InstanceId, Status, Times};
+use super::{Api, InstanceList, List, Lookup, Page, Product, Question, Scope};
+use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
+use crate::instance::ListedInstance;
+use crate::policy::{Plan, Policy};
+use crate::restore::RestoreWindow;
 
 /// The product.
 pub(super) static RDS: Product = Product {
     name: "rds",
     scope: Scope::Instance,
-    api: "rds_backups",
-    path: "backups",
+    backups: Api {
+        name: "rds_backups",
+        version: "v3",
+        path: "backups",
+        permission: Some("rds:backup:list"),
+    },
     page_limit: 100,
     untyped: true,
     types: &[
@@ -28,7 +36,40 @@ pub(super) static RDS: Product = Product {
     lists,
     query,
     decode,
+    automated: AUTO,
+    instances: InstanceList {
+        api: Api {
+            name: "rds_instances",
+            version: "v3",
+            path: "instances",
+            permission: READ_INSTANCES,
+        },
+        page_limit: 100,
+        by_default: false,
+        decode: decode_instances,
+    },
+    policy: Some(Lookup {
+        api: Api {
+            name: "rds_policy",
+            version: "v3",
+            path: "instances/{id}/backups/policy",
+            permission: READ_INSTANCES,
+        },
+        decode: decode_policy,
+    }),
+    restore_window: Some(Lookup {
+        api: Api {
+            name: "rds_restore_time",
+            version: "v3",
+            path: "instances/{id}/restore-time",
+            permission: READ_INSTANCES,
+        },
+        decode: decode_restore_time,
+    }),
 };
+
+/// Source: the table of actions, "Permissions Policies and Supported Actions" of both clouds.
+const READ_INSTANCES: Option<&str> = Some("rds:instance:list");
 
 const AUTO: BackupType = BackupType { name: "auto", times: Times::Job };
 const MANUAL: BackupType = BackupType { name: "manual", times: Times::Job };
@@ -127,12 +168,12 @@ struct Datastore<'a> {
     version: Option<Cow<'a, str>>,
 }
 
-fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError> {
+fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
-    let mut page = Page { total: answer.total_count, limit: answer.limit, ..Page::default() };
+    let mut page = Page::of(answer.total_count, answer.limit);
     for (at, record) in answer.backups.iter().enumerate() {
         let wire = wire(record);
-        page.backups.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
+        page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
     }
     Ok(page)
 }
@@ -157,3 +198,148 @@ fn engine(datastore: &Datastore<'_>) -> Engine {
         version: fields::trimmed(datastore.version.as_deref()).unwrap_or_default().into(),
     }
 }
+
+/// An answer of the instance list, as far as it is used.
+#[derive(Deserialize)]
+struct Instances<'a> {
+    #[serde(borrow)]
+    instances: Vec<WireInstance<'a>>,
+    total_count: u64,
+}
+
+#[derive(Deserialize)]
+struct WireInstance<'a> {
+    #[serde(borrow, default, alias = "id ")]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    created: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    datastore: Option<Datastore<'a>>,
+    #[serde(borrow, default)]
+    related_instance: Option<Vec<Related<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Related<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
+    let answer: Instances<'_> = fields::parse(body)?;
+    let mut page = Page::of(answer.total_count, None);
+    for (at, instance) in answer.instances.iter().enumerate() {
+        page.entries.push(ListedInstance {
+            id: fields::instance_id(at, instance.id.as_deref())?,
+            name: fields::trimmed(instance.name.as_deref()).map(Into::into),
+            status: fields::trimmed(instance.status.as_deref()).map(Into::into),
+            engine: instance.datastore.as_ref().map(engine),
+            created: instance.created.as_deref().and_then(fields::time),
+            is_replica: is_replica(instance),
+        });
+    }
+    Ok(page)
+}
+
+/// By its own type, and by what it says of its primary: one of them may be missing.
+fn is_replica(instance: &WireInstance<'_>) -> bool {
+    let is = |kind: &Option<Cow<'_, str>>, word: &str| {
+        fields::trimmed(kind.as_deref()).is_some_and(|kind| kind.eq_ignore_ascii_case(word))
+    };
+    let related = instance.related_instance.iter().flatten();
+    is(&instance.kind, "Replica") || related.map(|it| &it.kind).any(|it| is(it, "replica_of"))
+}
+
+/// The answer about a policy.
+#[derive(Deserialize)]
+struct PolicyAnswer<'a> {
+    #[serde(borrow)]
+    backup_policy: WirePolicy<'a>,
+}
+
+#[derive(Deserialize)]
+struct WirePolicy<'a> {
+    #[serde(default)]
+    keep_days: Option<u32>,
+    #[serde(borrow, default)]
+    start_time: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    period: Option<Cow<'a, str>>,
+}
+
+/// Source: "Obtaining an Automated Backup Policy" of both clouds. 0 days, or none, is "off".
+fn decode_policy(body: &[u8]) -> Result<Policy, DecodeError> {
+    let PolicyAnswer { backup_policy: wire } = fields::parse(body)?;
+    let Some(days @ 1..) = wire.keep_days else { return Ok(Policy::default()) };
+    let retention = Some(DAY * days);
+    let period = fields::trimmed(wire.period.as_deref());
+    let start_time = fields::trimmed(wire.start_time.as_deref());
+    let Some((period, start_time)) = period.zip(start_time) else {
+        return Ok(Policy { retention, plan: None });
+    };
+    let window = window(start_time).ok_or_else(|| DecodeError::Value {
+        field: "start_time",
+        value: fields::excerpt(start_time),
+        expected: "a window such as `01:00-02:00`",
+    })?;
+    let days: Option<Vec<usize>> = period.split(',').map(|day| day.trim().parse().ok()).collect();
+    let plan = days.and_then(|days| Plan::new(days, window));
+    match plan {
+        Some(_) => Ok(Policy { retention, plan }),
+        None => Err(DecodeError::Value {
+            field: "period",
+            value: fields::excerpt(period),
+            expected: "days of the week such as `1,2,3,4,5,6,7`",
+        }),
+    }
+}
+
+/// The length of a window such as `23:30-00:30`.
+fn window(text: &str) -> Option<Duration> {
+    let minute = |text: &str| -> Option<u64> {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let (hour, minute): (u64, u64) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour <= 24 && minute < 60).then_some(hour * 60 + minute)
+    };
+    let (from, to) = text.split_once('-')?;
+    let minutes = (24 * 60 + minute(to)?).checked_sub(minute(from)?)? % (24 * 60);
+    Some(Duration::from_secs(minutes * 60))
+}
+
+/// The answer about the times to restore to.
+#[derive(Deserialize)]
+struct RestoreTimes {
+    restore_time: Option<Vec<RestoreRange>>,
+}
+
+/// Unix time in milliseconds.
+#[derive(Deserialize)]
+struct RestoreRange {
+    start_time: i64,
+    end_time: i64,
+}
+
+/// Source: "Querying the Restoration Time Range" of both clouds.
+fn decode_restore_time(body: &[u8]) -> Result<RestoreWindow, DecodeError> {
+    let answer: RestoreTimes = fields::parse(body)?;
+    let time = |field, millisecond: i64| {
+        Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::Value {
+            field,
+            value: millisecond.to_string(),
+            expected: "a Unix time in milliseconds",
+        })
+    };
+    let mut ranges = Vec::new();
+    for range in answer.restore_time.iter().flatten() {
+        ranges.push((time("start_time", range.start_time)?, time("end_time", range.end_time)?));
+    }
+    Ok(RestoreWindow::of(ranges))
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);

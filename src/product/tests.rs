@@ -17,7 +17,11 @@ fn instance(id: &str) -> InstanceId {
     InstanceId::new(id)
 }
 
-fn read(product: &Product, body: &Value, asked: Option<&InstanceId>) -> Result<Page, String> {
+fn read(
+    product: &Product,
+    body: &Value,
+    asked: Option<&InstanceId>,
+) -> Result<Page<Backup>, String> {
     (product.decode)(body.to_string().as_bytes(), asked).map_err(|e| Chain(&e).to_string())
 }
 
@@ -54,10 +58,10 @@ fn change(record: &mut Value, changes: &Value) {
 
 fn rds(changes: &Value) -> Result<Backup, String> {
     let body = json!({ "backups": [rds_record(changes)], "total_count": 1 });
-    read(RDS, &body, Some(&instance("db"))).map(|mut page| page.backups.remove(0))
+    read(RDS, &body, Some(&instance("db"))).map(|mut page| page.entries.remove(0))
 }
 
-fn ddm(changes: &Value) -> Result<Page, String> {
+fn ddm(changes: &Value) -> Result<Page<Backup>, String> {
     read(DDM, &json!({ "backups": [ddm_record(changes)], "total": 1 }), None)
 }
 
@@ -81,7 +85,7 @@ fn the_mysql_example_of_the_documentation_is_read() {
         unknown_type: None,
         unknown_status: None,
     };
-    assert_eq!(page.backups, [expected]);
+    assert_eq!(page.entries, [expected]);
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn the_postgresql_example_is_read_with_the_blanks_in_its_times_and_behind_its_in
     let body = include_bytes!("../../tests/data/listings/rds-postgresql.json");
     let asked = instance("a48e43ff268f4c0e879652d65e63d0fbin03");
     let page = (RDS.decode)(body, Some(&asked)).unwrap();
-    let backup = &page.backups[0];
+    let backup = &page.entries[0];
     assert_eq!(backup.backup_type.name, "incremental");
     assert_eq!(backup.instance_id, asked);
     assert_eq!(backup.begin, Some(time("2018-08-06T04:41:14Z")));
@@ -101,7 +105,7 @@ fn the_sql_server_example_is_read_with_the_blank_behind_its_key() {
     let body = include_bytes!("../../tests/data/listings/rds-sqlserver.json");
     let asked = instance("a48e43ff268f4c0e879652d65e63d0fbin04");
     let page = (RDS.decode)(body, Some(&asked)).unwrap();
-    let backup = &page.backups[0];
+    let backup = &page.entries[0];
     assert_eq!(backup.id.as_str(), "43e4feaab48f11e89039fa163ebaa7e4br04");
     assert_eq!(backup.backup_type.name, "manual");
     assert_eq!(
@@ -115,7 +119,7 @@ fn the_ddm_example_is_read() {
     let body = include_bytes!("../../tests/data/listings/ddm.json");
     let page = (DDM.decode)(body, None).unwrap();
     assert_eq!((page.total, page.limit), (1, Some(10)));
-    let backup = &page.backups[0];
+    let backup = &page.entries[0];
     assert_eq!(backup.id.as_str(), "c131f9339****5cdebe350228br09");
     assert_eq!(backup.instance_id, instance("169f4f2fd6****04385a18ain09"));
     assert_eq!(backup.instance_name.as_deref(), Some("ddm-test"));
@@ -155,14 +159,14 @@ fn every_documented_status_has_its_meaning() {
         ("creating", Status::Running),
         ("createfail", Status::Failed),
     ] {
-        assert_eq!(ddm(&json!({ "status": word })).unwrap().backups[0].status, status);
+        assert_eq!(ddm(&json!({ "status": word })).unwrap().entries[0].status, status);
     }
 }
 
 #[test]
 fn a_deleted_ddm_backup_is_left_out_and_counts_for_the_paging() {
     let page = ddm(&json!({ "status": "Deleted" })).unwrap();
-    assert_eq!(page.backups, []);
+    assert_eq!(page.entries, []);
     assert_eq!(page.left_out, [BackupId::new("b1")]);
     assert_eq!(page.len(), 1);
 }
@@ -288,11 +292,11 @@ fn a_question_is_put_in_the_words_of_the_product() {
 }
 
 #[test]
-fn products_differ_in_name_and_api() {
+fn products_differ_in_name_and_apis() {
     for (at, product) in ALL.iter().enumerate() {
         for other in &ALL[at + 1..] {
             assert_ne!(product.name, other.name);
-            assert_ne!(product.api, other.api);
+            assert!(product.apis().all(|api| other.apis().all(|other| api != other)));
         }
     }
 }

@@ -89,7 +89,8 @@ impl Site {
             return true;
         }
         let snapshot = self.board.snapshot();
-        let tried = snapshot.targets.iter().all(|state| state.last_poll.is_some());
+        let surveyed = snapshot.estates.iter().all(|estate| estate.was_tried());
+        let tried = surveyed && snapshot.targets.iter().all(|state| state.last_poll.is_some());
         let ready = tried || self.started.elapsed() >= self.ready_after;
         self.ready.fetch_or(ready, Ordering::AcqRel);
         ready

@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, html};
 use tokio::time::Instant;
 
 use crate::build;
-use crate::snapshot::{Snapshot, TargetState, TypeReading};
+use crate::snapshot::{ShownType, Snapshot, TargetState};
 
 /// The page at a moment (`now` by the wall clock, `instant` by the one that schedules).
 pub(super) fn page(
@@ -74,11 +74,10 @@ fn row(state: &TargetState, now: Timestamp, instant: Instant) -> Markup {
                 @match state.last_success { None => "never", Some(ended) => (ago(now, ended)) }
             }
             td {
-                @if let Some(reading) = &state.reading {
-                    @for instance in &reading.instances {
-                        @if target.instance.is_none() { strong { (instance.name) } br; }
-                        @for of in &instance.types { (backups(of, now)) br; }
-                    }
+                @for instance in state.shown() {
+                    @if target.instance.is_none() { strong { (instance.name) } br; }
+                    @if instance.is_found == Some(false) { span.late { "the cloud does not have it" } br; }
+                    @for of in &instance.types { (backups(of, now)) br; }
                 }
             }
             td {
@@ -99,15 +98,16 @@ fn row(state: &TargetState, now: Timestamp, instant: Instant) -> Markup {
     }
 }
 
-fn backups(of: &TypeReading, now: Timestamp) -> Markup {
-    let summary = &of.summary;
+fn backups(of: &ShownType<'_>, now: Timestamp) -> Markup {
+    let summary = of.summary;
     let old = summary.last_success.map(|success| age(now, success.end));
-    let late = of.max_age.is_some_and(|max_age| old.is_none_or(|old| old > max_age));
+    let objective = of.objective.and_then(|it| Some((it.max_age?, it.origin)));
+    let late = objective.is_some_and(|(max_age, _)| old.is_none_or(|old| old > max_age));
     html! {
         span.late[late] {
             (of.backup_type) ": "
             @match old { None => "no completed backup", Some(old) => { (short(old)) " old" } }
-            @if let Some(max_age) = of.max_age { ", at most " (short(max_age)) }
+            @if let Some((max_age, origin)) = objective { ", at most " (short(max_age)) " (" (origin) ")" }
             @if let Some(failures @ 1..) = summary.failures_since_last_success {
                 ", " (failures) " failed since"
             }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::backup::{BackupType, Engine, InstanceId, Times};
     use crate::error::{Fault, Reason};
-    use crate::snapshot::{Instance, PollOutcome, Reading};
+    use crate::snapshot::{Instance, PollOutcome, Reading, TypeReading};
     use crate::summary::{Success, Summary};
     use crate::target;
 
@@ -183,9 +183,10 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
-    fn of(name: &'static str, max_age: Option<u64>, summary: Summary) -> TypeReading {
-        let backup_type = BackupType { name, times: Times::Job };
-        TypeReading { backup_type, summary, max_age: max_age.map(Duration::from_secs) }
+    fn of(name: &'static str, summary: Summary) -> TypeReading {
+        let times = if name == "incremental" { Times::Commit } else { Times::Job };
+        let backup_type = BackupType { name, times };
+        TypeReading { backup_type, summary }
     }
 
     fn ended(end: i64) -> Summary {
@@ -198,8 +199,10 @@ mod tests {
         let targets = target::tests::read(
             "  - name: shop\n    project_id: p1\n    credentials: main\n    rds:\n      \
              endpoint: https://rds.example\n      \
-             instances: [{ id: db, name: orders }, { id: new, name: sandbox }]\n    \
-             ddm: { endpoint: https://ddm.example }\n",
+             instances:\n        - id: db\n          name: orders\n          \
+             max_age: { auto: 1h, fragment: 1h, incremental: 1h }\n        \
+             - { id: new, name: sandbox }\n    \
+             ddm: { endpoint: https://ddm.example, max_age: { auto_metadata: 2h } }\n",
         );
         let reading = |name: &str, types| Reading {
             observed: at(0),
@@ -221,11 +224,11 @@ mod tests {
         let failing = reading(
             "orders",
             vec![
-                of("auto", Some(3600), troubled),
-                of("manual", None, ended(0)),
-                of("fragment", Some(3600), Summary::default()),
+                of("auto", troubled),
+                of("manual", ended(0)),
+                of("fragment", Summary::default()),
                 // The clock of the cloud is ahead of ours.
-                of("incremental", Some(3600), ended(9000)),
+                of("incremental", ended(9000)),
             ],
         );
         let poll = PollOutcome {
@@ -250,11 +253,11 @@ mod tests {
             TargetState {
                 last_poll: Some(PollOutcome { fault: None, ..poll }),
                 last_success: Some(at(7140)),
-                reading: Some(Arc::new(reading("router", vec![of("auto", Some(7200), ended(0))]))),
+                reading: Some(Arc::new(reading("router", vec![of("auto_metadata", ended(0))]))),
                 ..TargetState::new(Arc::clone(&targets[2]))
             },
         ];
-        let snapshot = Snapshot { targets: states.map(Arc::new).into() };
+        let snapshot = Snapshot { targets: states.map(Arc::new).into(), estates: Vec::new() };
         page(&snapshot, "/metrics", at(7200), instant).into_string()
     }
 
@@ -285,10 +288,10 @@ mod tests {
         assert_eq!(
             backups,
             [
-                "<span class=\"late\">auto: 2h old, at most 1h, 1 failed since, one runs for 30m</span>",
+                "<span class=\"late\">auto: 2h old, at most 1h (config of the instance), 1 failed since, one runs for 30m</span>",
+                "<span class=\"late\">fragment: no completed backup, at most 1h (config of the instance)</span>",
+                "<span>incremental: 0s old, at most 1h (config of the instance)</span>",
                 "<span>manual: 2h old</span>",
-                "<span class=\"late\">fragment: no completed backup, at most 1h</span>",
-                "<span>incremental: 0s old, at most 1h</span>",
                 ""
             ]
         );
@@ -299,7 +302,7 @@ mod tests {
         let row = row_of("shop/ddm");
         assert!(row.starts_with("><td>shop/ddm|ok 1m ago"), "{row}");
         // An age that equals the objective is not late.
-        assert!(row.contains("|<strong>router</strong><br><span>auto: 2h old, at most 2h</span>"));
+        assert!(row.contains("|<strong>router</strong><br><span>auto_metadata: 2h old, at most 2h (config of the product)</span>"));
         let new = row_of("shop/rds/sandbox");
         assert!(new.contains("|not yet|never||"), "{new}");
     }

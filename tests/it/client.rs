@@ -10,6 +10,7 @@ use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::error::{self, Reason};
 use clouddb_backup_exporter::exposition::render;
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::product;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsInstance, Seen, Service, estate};
 use clouddb_backup_exporter::snapshot::Snapshot;
 use reqwest::Url;
@@ -64,7 +65,8 @@ impl Way {
             query.map(|(name, value)| (name, value.to_owned())).to_vec()
         };
         let count = RequestCount::default();
-        let body = self.client.get("rds_backups", &self.endpoint, "backups", &query, &count);
+        let api = &product::by_name("rds").unwrap().backups;
+        let body = self.client.get(api, None, &self.endpoint, &query, &count);
         body.await.map(drop)
     }
 

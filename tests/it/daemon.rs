@@ -1,9 +1,11 @@
 //! Runs the daemon in this process, against a simulated cloud or none.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::Patience;
 use clouddb_backup_exporter::app::{self, Options};
+use clouddb_backup_exporter::census;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::Config;
 use clouddb_backup_exporter::sim::{Cloud, estate};
@@ -34,6 +36,8 @@ pub(crate) struct Daemon {
     client: Client,
     stop: CancellationToken,
     run: JoinHandle<Result<(), app::Ended>>,
+    /// How many instance lists are read.
+    censuses: Cell<usize>,
     folder: TempDir,
 }
 
@@ -76,12 +80,17 @@ impl Daemon {
         let run = tokio::spawn(daemon.run(stop.clone()));
         // The daemon has chosen the cryptography that the client needs too.
         let client = Client::builder().build().unwrap();
-        Self { url, client, stop, run, folder }
+        let censuses = Cell::new(census::censuses(&loaded.config).len());
+        Self { url, client, stop, run, censuses, folder }
     }
 
     /// Writes the config file anew and asks for it to be read.
     pub(crate) async fn reload(&self, config: &str) -> Answer {
-        std::fs::write(self.folder.path().join("config.yaml"), config).unwrap();
+        let file = self.folder.path().join("config.yaml");
+        std::fs::write(&file, config).unwrap();
+        if let Ok(loaded) = Config::load(&file) {
+            self.censuses.set(census::censuses(&loaded.config).len());
+        }
         self.ask(Method::POST, "/-/reload").await
     }
 
@@ -126,13 +135,17 @@ impl Daemon {
         }
     }
 
-    /// The exposition after every target was polled, and all of them `count` times on average.
+    /// The exposition after every instance list was read and every target was polled, and all of
+    /// them `count` times on average.
     pub(crate) async fn after_polls(&self, count: f64) -> Exposition {
         self.until(|exposition| {
             let polls = exposition.values("clouddb_polls_total", &[]);
             let targets = exposition.values("clouddb_poll_success", &[]).len();
             let polled = exposition.values("clouddb_poll_last_attempt_timestamp_seconds", &[]);
-            polled.len() == targets && polls.iter().sum::<f64>() >= count * targets as f64
+            let lookups = exposition.values("clouddb_lookup_success", &[("instance_id", "")]);
+            lookups.len() == self.censuses.get()
+                && polled.len() == targets
+                && polls.iter().sum::<f64>() >= count * targets as f64
         })
         .await
     }
@@ -176,21 +189,35 @@ pub(crate) struct Setup<'a> {
     pub(crate) poll: &'a str,
     /// The block of the credential, in flow style.
     pub(crate) credential: String,
+    /// The keys of the RDS block besides, in flow style.
+    pub(crate) rds_keys: &'a str,
     /// The blocks of the RDS instances, in flow style.
     pub(crate) rds: Vec<String>,
     /// Whether DDM is read.
     pub(crate) ddm: bool,
 }
 
-impl Setup<'_> {
+impl<'a> Setup<'a> {
     /// Signs in with the password, and polls often.
     pub(crate) fn new(cloud: &Cloud) -> Self {
-        Self { poll: "interval: 1s", credential: password(cloud), rds: Vec::new(), ddm: false }
+        Self {
+            poll: "interval: 1s",
+            credential: password(cloud),
+            rds_keys: "",
+            rds: Vec::new(),
+            ddm: false,
+        }
     }
 
     /// With an RDS instance.
     pub(crate) fn with_rds(mut self, id: &str, more: &str) -> Self {
         self.rds.push(format!("id: {id}, {more}"));
+        self
+    }
+
+    /// With more keys of the RDS block, each on a line of its own in the file.
+    pub(crate) fn with_rds_keys(mut self, keys: &'a str) -> Self {
+        self.rds_keys = keys;
         self
     }
 
@@ -210,8 +237,14 @@ impl Setup<'_> {
             self.credential,
             estate::PROJECT_ID
         );
+        if !self.rds.is_empty() || !self.rds_keys.is_empty() {
+            text += &format!("    rds:\n      endpoint: {}\n", cloud.rds_url());
+            for line in self.rds_keys.lines() {
+                text += &format!("      {}\n", line.trim());
+            }
+        }
         if !self.rds.is_empty() {
-            text += &format!("    rds:\n      endpoint: {}\n      instances:\n", cloud.rds_url());
+            text += "      instances:\n";
             for instance in &self.rds {
                 text += &format!("        - {{ {instance} }}\n");
             }

@@ -92,7 +92,7 @@ fn fault(random: &mut Rng) -> Fault {
         5 => Fault::body("<html>maintenance</html>"),
         6 => Fault::answer(Answer::text(403, "")),
         7 => Fault::delay(Duration::from_millis(random.u64(..1500))),
-        _ => return Fault::change(Change::InsertAtHead).on(Service::Ddm).once(),
+        _ => return Fault::change(Change::InsertAtHead).on(Service::Ddm).at("backups").once(),
     };
     fault.on(Service::Rds).times(random.usize(1..6))
 }

@@ -22,7 +22,8 @@ async fn demo() -> (Cloud, Daemon) {
     let cloud = Cloud::start(estate::demo(clouddb_backup_exporter::clock::Clock::system().now()))
         .await
         .unwrap();
-    let mut setup = Setup::new(&cloud).with_ddm();
+    let keys = "discover: true\nrestore_window: true";
+    let mut setup = Setup::new(&cloud).with_ddm().with_rds_keys(keys);
     for instance in cloud.estate().projects[0].rds.clone() {
         setup = setup
             .with_rds(&instance.id, &format!("name: {}, labels: {{ team: blue }}", instance.name));
@@ -30,6 +31,12 @@ async fn demo() -> (Cloud, Daemon) {
     let text = setup.text(&cloud).replace(estate::PROJECT_ID, estate::DEMO_PROJECT_ID);
     let daemon = Daemon::start(&text).await;
     daemon.after_polls(1.0).await;
+    let looked_up = |exposition: &Exposition| {
+        let lookups = exposition.values("clouddb_lookup_success", &[]);
+        lookups.len()
+            == 2 + 2 * exposition.values("clouddb_poll_success", &[("product", "rds")]).len()
+    };
+    daemon.until(looked_up).await;
     (cloud, daemon)
 }
 

@@ -1,0 +1,71 @@
+//! The readings of an instance list: at once, and then once per interval.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use super::{Polling, panicked, schedule};
+use crate::census::Census;
+use crate::client::Client;
+use crate::discovery;
+use crate::error::Fault;
+use crate::instance::ListedInstance;
+
+/// What a reading of an instance list brought.
+#[derive(Debug)]
+pub struct Found {
+    /// Which list.
+    pub census: Arc<Census>,
+    /// When it was read.
+    pub ended: Timestamp,
+    /// The instances, or why there are none.
+    pub outcome: Result<Vec<ListedInstance>, Fault>,
+}
+
+impl Polling {
+    /// Reads the list until the task is dropped or nobody wants to know any more.
+    pub async fn census(
+        self: Arc<Self>,
+        census: Arc<Census>,
+        client: Arc<Client>,
+        found: mpsc::Sender<Found>,
+    ) {
+        let interval = census.discovery.interval;
+        let wait = schedule::next(self.clock.now(), interval / 2, interval, census.stable_hash());
+        let mut due = Instant::now() + wait;
+        loop {
+            let work = {
+                let (census, client) = (Arc::clone(&census), Arc::clone(&client));
+                async move { discovery::read(&client, &census).await }
+            };
+            // In a task of its own a panic is an outcome.
+            let read = AbortOnDropHandle::new(tokio::spawn(work)).await;
+            let read = read.unwrap_or_else(|end| Err(panicked(end)));
+            if read.as_ref().is_ok_and(|read| read.has_foreign_total)
+                && self.told.is_new(format!("{census} total"))
+            {
+                warn!(
+                    project = %census.project,
+                    product = census.product.name,
+                    "the cloud gives for {census} a total that is about something else than the \
+                     list; the list was read to its end and is used"
+                );
+            }
+            let outcome = read.map(|read| read.instances);
+            let ended = self.clock.now();
+            let census = Arc::clone(&census);
+            if found.send(Found { census, ended, outcome }).await.is_err() {
+                return;
+            }
+            sleep_until(due).await;
+            // A reading that took longer leaves out the times that went by.
+            while due <= Instant::now() {
+                due += interval;
+            }
+        }
+    }
+}
