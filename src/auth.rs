@@ -7,6 +7,7 @@ mod token;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,6 +89,11 @@ impl Access {
         &self.account
     }
 
+    /// When the token in use expires, if there is one.
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        self.known().token.as_ref().map(|token| token.expires_at)
+    }
+
     /// What to authorise the next request with: the keys, or a token in force.
     pub async fn proof(&self) -> Result<Proof, Fault> {
         let material = self.account.material()?;
@@ -123,7 +129,6 @@ impl Access {
         match fetched {
             Ok(token) => {
                 let token = Arc::new(token);
-                self.account.meters().auth_token(&self.project, token.expires_at);
                 known.token = Some(Arc::clone(&token));
                 known.failure = None;
                 known.refusal.accepted(Instant::now());
@@ -328,8 +333,6 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::account::{Patience, Terms};
     use crate::clock::Clock;
