@@ -134,12 +134,12 @@ impl Access {
                 known.refusal.accepted(Instant::now());
                 Ok(Proof::Token(token))
             }
-            Err(fault) => {
+            Err((fault, refused)) => {
                 let now = Instant::now();
                 known.failure = Some((now, fault.clone()));
-                if fault.reason == Reason::Auth && self.account.material().is_ok() {
+                if refused.is_some() {
                     known.refusal.refused(now);
-                    known.refused = Some(material);
+                    known.refused = refused;
                 }
                 known.or_old(fault)
             }
@@ -214,19 +214,23 @@ impl Access {
         }
     }
 
-    async fn fetch(&self) -> Result<Token, Fault> {
+    /// A token, or why there is none. If it is the project that is to be left alone, and not the
+    /// whole account, the secrets that were refused for it last come with it.
+    async fn fetch(&self) -> Result<Token, (Fault, Option<Material>)> {
+        let name = &self.account.credential().name;
+        let mut material = self.account.material().map_err(|fault| (fault, None))?;
         loop {
-            let material = self.account.material()?;
-            let name = &self.account.credential().name;
             let fault = match self.sign_in(&material).await {
                 Ok(token) => return Ok(token),
                 Err(fault) => fault.during(format_args!("cannot sign in as `{name}`")),
             };
-            // A password that was changed a moment ago may not be known yet: then the one before it
-            // is tried. Each is refused at most once, so this ends.
+            let is_refused = fault.reason == Reason::Auth;
             match self.account.material() {
-                Ok(next) if fault.reason == Reason::Auth && next != material => {}
-                _ => return Err(fault),
+                // A password that was changed a moment ago may not be known yet: then the one before
+                // it is tried. Each is refused at most once, so this ends.
+                Ok(next) if is_refused && next != material => material = next,
+                Ok(_) => return Err((fault, is_refused.then_some(material))),
+                Err(_) => return Err((fault, None)),
             }
         }
     }
