@@ -32,7 +32,7 @@ use crate::product::Product;
 use report::Report;
 
 pub use endpoint::{Endpoint, is_loopback};
-pub use problem::{Position, Problem, Problems, Severity};
+pub use problem::{Position, Problem, Problems, Severity, first_lines};
 pub use schema::schema;
 pub use secret::{Secret, SecretError, Source, fetch};
 

@@ -73,6 +73,11 @@ async fn a_bad_file_changes_nothing_and_says_what_is_wrong() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("config.yaml:1:19: poll.interval: "), "{}", answer.body);
     assert!(!answer.body.contains(estate::PASSWORD));
+    // The interval is a finding besides.
+    let very_bad: Vec<String> = (0..250).map(|at| format!("surprise{at}: 1\n")).collect();
+    let answer = daemon.reload(&(good.clone() + &very_bad.concat())).await;
+    assert_eq!((answer.status, answer.body.trim_end().lines().count()), (400, 101));
+    assert!(answer.body.trim_end().ends_with("\nand 151 more"), "{}", answer.body);
     let after = daemon.metrics().await;
     assert_eq!(after.value(successful, &[]), Some(0.0));
     assert_eq!(after.value(timestamp, &[]), before.value(timestamp, &[]));
