@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::account::Patience;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, first_lines};
 use crate::error::Chain;
 use crate::http::TlsError;
 use crate::meter::Meters;
@@ -199,9 +199,9 @@ impl Daemon {
         let Some(file) = &self.config_file else {
             return Err("there is no config file to read again".to_owned());
         };
-        let loaded = Config::load(file).map_err(|problems| reload::first_lines(&problems))?;
+        let loaded = Config::load(file).map_err(|problems| first_lines(&problems).join("\n"))?;
         self.fleet.apply(loaded.config).map_err(|error| Chain(&error).to_string())?;
-        for finding in &loaded.findings {
+        for finding in first_lines(&loaded.findings) {
             warn!("{finding}");
         }
         Ok(())

@@ -7,6 +7,7 @@ mod token;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,6 +89,11 @@ impl Access {
         &self.account
     }
 
+    /// When the token in use expires, if there is one.
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        self.known().token.as_ref().map(|token| token.expires_at)
+    }
+
     /// What to authorise the next request with: the keys, or a token in force.
     pub async fn proof(&self) -> Result<Proof, Fault> {
         let material = self.account.material()?;
@@ -123,18 +129,17 @@ impl Access {
         match fetched {
             Ok(token) => {
                 let token = Arc::new(token);
-                self.account.meters().auth_token(&self.project, token.expires_at);
                 known.token = Some(Arc::clone(&token));
                 known.failure = None;
                 known.refusal.accepted(Instant::now());
                 Ok(Proof::Token(token))
             }
-            Err(fault) => {
+            Err((fault, refused)) => {
                 let now = Instant::now();
                 known.failure = Some((now, fault.clone()));
-                if fault.reason == Reason::Auth && self.account.material().is_ok() {
+                if refused.is_some() {
                     known.refusal.refused(now);
-                    known.refused = Some(material);
+                    known.refused = refused;
                 }
                 known.or_old(fault)
             }
@@ -209,19 +214,23 @@ impl Access {
         }
     }
 
-    async fn fetch(&self) -> Result<Token, Fault> {
+    /// A token, or why there is none. If it is the project that is to be left alone, and not the
+    /// whole account, the secrets that were refused for it last come with it.
+    async fn fetch(&self) -> Result<Token, (Fault, Option<Material>)> {
+        let name = &self.account.credential().name;
+        let mut material = self.account.material().map_err(|fault| (fault, None))?;
         loop {
-            let material = self.account.material()?;
-            let name = &self.account.credential().name;
             let fault = match self.sign_in(&material).await {
                 Ok(token) => return Ok(token),
                 Err(fault) => fault.during(format_args!("cannot sign in as `{name}`")),
             };
-            // A password that was changed a moment ago may not be known yet: then the one before it
-            // is tried. Each is refused at most once, so this ends.
+            let is_refused = fault.reason == Reason::Auth;
             match self.account.material() {
-                Ok(next) if fault.reason == Reason::Auth && next != material => {}
-                _ => return Err(fault),
+                // A password that was changed a moment ago may not be known yet: then the one before
+                // it is tried. Each is refused at most once, so this ends.
+                Ok(next) if is_refused && next != material => material = next,
+                Ok(_) => return Err((fault, is_refused.then_some(material))),
+                Err(_) => return Err((fault, None)),
             }
         }
     }
@@ -328,8 +337,6 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::account::{Patience, Terms};
     use crate::clock::Clock;

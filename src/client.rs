@@ -57,6 +57,11 @@ impl Client {
         self.access.account()
     }
 
+    /// When the token in use expires, if there is one.
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        self.access.token_expires_at()
+    }
+
     /// Whether a client for these would be the same.
     pub fn serves(&self, account: &Arc<Account>, project_id: &str, concurrency: usize) -> bool {
         Arc::ptr_eq(self.account(), account)

@@ -35,7 +35,7 @@ use report::Report;
 
 pub use discovery::{Discovery, Exclude};
 pub use endpoint::{Endpoint, is_loopback};
-pub use problem::{Position, Problem, Problems, Severity};
+pub use problem::{Position, Problem, Problems, Severity, first_lines};
 pub use schema::schema;
 pub use secret::{Secret, SecretError, Source, fetch};
 

@@ -31,8 +31,8 @@ pub struct Meters {
     api_throttled: IntCounterVec,
     api_retries: IntCounterVec,
     api_clock_skew: GaugeVec,
-    backoff: Backoff,
-    auth_token_expiry: GaugeVec,
+    backoff: Asked,
+    auth_token_expiry: Asked,
     auth_failures: IntCounterVec,
     config_reload_successful: Gauge,
     config_reload_success_timestamp: Gauge,
@@ -60,8 +60,8 @@ impl Meters {
             api_throttled: counters(&registry, &metric::API_THROTTLED)?,
             api_retries: counters(&registry, &metric::API_RETRIES)?,
             api_clock_skew: gauges(&registry, &metric::API_CLOCK_SKEW)?,
-            backoff: register(&registry, Backoff::new()?)?,
-            auth_token_expiry: gauges(&registry, &metric::AUTH_TOKEN_EXPIRY)?,
+            backoff: register(&registry, Asked::new(&metric::API_BACKOFF)?)?,
+            auth_token_expiry: register(&registry, Asked::new(&metric::AUTH_TOKEN_EXPIRY)?)?,
             auth_failures: counters(&registry, &metric::AUTH_FAILURES)?,
             config_reload_successful: register(
                 &registry,
@@ -134,12 +134,17 @@ impl Meters {
 
     /// At every scrape, `remaining` tells how long the requests of the project still wait.
     pub fn backoff(&self, project: &str, remaining: impl Fn() -> Duration + Send + Sync + 'static) {
-        self.backoff.sources().insert(project.into(), Box::new(remaining));
+        self.backoff.ask(project, move || Some(remaining().as_secs_f64()));
     }
 
-    /// A token was fetched for the project.
-    pub fn auth_token(&self, project: &str, expires_at: Timestamp) {
-        self.auth_token_expiry.with_label_values(&[project]).set(seconds(expires_at));
+    /// At every scrape, `expires_at` tells when the token in use for the project expires, if there
+    /// is one.
+    pub fn auth_token_expiry(
+        &self,
+        project: &str,
+        expires_at: impl Fn() -> Option<Timestamp> + Send + Sync + 'static,
+    ) {
+        self.auth_token_expiry.ask(project, move || expires_at().map(seconds));
     }
 
     /// The cloud refused a sign-in or a signature.
@@ -160,11 +165,10 @@ impl Meters {
 
     /// The project left the config: what its gauges say is of no use any more. Counters stay.
     pub fn forget(&self, project: &str) {
-        self.backoff.sources().remove(project);
-        for gauges in [&self.auth_token_expiry, &self.api_clock_skew, &self.backoff.gauges] {
-            // An error says that there was none.
-            gauges.remove_label_values(&[project]).ok();
-        }
+        self.backoff.forget(project);
+        self.auth_token_expiry.forget(project);
+        // An error says that there was none.
+        self.api_clock_skew.remove_label_values(&[project]).ok();
     }
 
     /// All families with their samples, sorted by name.
@@ -173,43 +177,62 @@ impl Meters {
     }
 }
 
-/// A gauge that is asked for at the moment of the scrape.
+/// A gauge per project that is asked for at the moment of the scrape, so that it cannot be out of
+/// date.
 #[derive(Clone)]
-struct Backoff {
+struct Asked {
     gauges: GaugeVec,
-    sources: Arc<Mutex<BTreeMap<Box<str>, Remaining>>>,
+    sources: Arc<Mutex<BTreeMap<Box<str>, Source>>>,
 }
 
-type Remaining = Box<dyn Fn() -> Duration + Send + Sync>;
+/// Gives the value, if there is one now.
+type Source = Box<dyn Fn() -> Option<f64> + Send + Sync>;
 
-impl Backoff {
-    fn new() -> Result<Self, prometheus::Error> {
-        let metric = &metric::API_BACKOFF;
+impl Asked {
+    fn new(metric: &Metric) -> Result<Self, prometheus::Error> {
         let gauges = GaugeVec::new(opts(metric), metric.labels)?;
         Ok(Self { gauges, sources: Arc::default() })
     }
 
-    fn sources(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Remaining>> {
+    /// Asks this source about the project from now on, and no other.
+    fn ask(&self, project: &str, source: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+        self.sources().insert(project.into(), Box::new(source));
+    }
+
+    fn forget(&self, project: &str) {
+        self.sources().remove(project);
+        self.remove(project);
+    }
+
+    fn remove(&self, project: &str) {
+        // An error says that there was none.
+        self.gauges.remove_label_values(&[project]).ok();
+    }
+
+    fn sources(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Source>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Collector for Backoff {
+impl Collector for Asked {
     fn desc(&self) -> Vec<&Desc> {
         self.gauges.desc()
     }
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
-        for (project, remaining) in &*self.sources() {
-            self.gauges.with_label_values(&[project]).set(remaining().as_secs_f64());
+        for (project, value) in &*self.sources() {
+            match value() {
+                Some(value) => self.gauges.with_label_values(&[project]).set(value),
+                None => self.remove(project),
+            }
         }
         self.gauges.collect()
     }
 }
 
-impl fmt::Debug for Backoff {
+impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Backoff")
+        f.write_str("Asked")
     }
 }
 

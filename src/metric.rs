@@ -398,7 +398,7 @@ declare! {
     AUTH_TOKEN_EXPIRY = gauge(
         "clouddb_auth_token_expiry_timestamp_seconds",
         &["project"],
-        "When the token in use for the project expires, Unix time.",
+        "When the token in use for the project expires, Unix time; absent without one.",
     );
     /// Refusals.
     AUTH_FAILURES = counter(

@@ -56,8 +56,8 @@ pub async fn walk<P: Paged>(limit: u32, list: &mut P) -> Result<Walk<P::Entry>, 
     {
         let beyond = list.page(second.came, second.limit).await?;
         if beyond.is_empty() {
-            let total = second.total;
-            return Ok(Walk { foreign_total: Some(total), ..second.into_walk(false) });
+            let foreign_total = second.foreign_total();
+            return Ok(Walk { foreign_total, ..second.into_walk(foreign_total.is_none()) });
         }
     }
     list.moved();
@@ -205,6 +205,12 @@ impl<E: Entry> Pass<E> {
     fn whole_but_for_its_total(&self) -> bool {
         let short = (1..u64::from(self.limit)).contains(&self.last);
         short && self.distinct() == self.came && !self.first_page_changed
+    }
+
+    /// The total, if it stood still and is yet not the number of records. One that changed during
+    /// the pass tells no more than that the list moved.
+    fn foreign_total(&self) -> Option<u64> {
+        (!self.total_changed && self.distinct() != self.total).then_some(self.total)
     }
 
     /// Why the pass does not add up, if it does not.

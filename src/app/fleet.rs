@@ -94,6 +94,9 @@ impl Fleet {
             let watched = Arc::downgrade(client.account());
             let backoff = move || watched.upgrade().map(|account| account.backoff());
             meters.backoff(project, move || backoff().unwrap_or_default());
+            let watched = Arc::downgrade(client);
+            let expiry = move || watched.upgrade().and_then(|client| client.token_expires_at());
+            meters.auth_token_expiry(project, expiry);
         }
         for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
             self.polling.meters.forget(project);

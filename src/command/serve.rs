@@ -13,7 +13,7 @@ use crate::account::Patience;
 use crate::app::{Daemon, Options};
 use crate::cli::Arguments;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, first_lines};
 use crate::error::Chain;
 use crate::web::Reloader;
 
@@ -23,14 +23,14 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
     let Loaded { config, findings } = match Config::load(&arguments.config_file) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            for problem in &problems {
+            for problem in first_lines(&problems) {
                 error!("{problem}");
             }
             error!("the config has problems, and the daemon does not start");
             return ExitCode::from(BAD_CONFIG);
         }
     };
-    for finding in &findings {
+    for finding in first_lines(&findings) {
         warn!("{finding}");
     }
     match start(&config, Some(arguments.config_file.clone()), arguments, LISTEN_ADDRESS).await {

@@ -108,6 +108,26 @@ impl fmt::Display for Problems {
 
 impl Error for Problems {}
 
+/// A file with a million problems has said enough.
+const MOST_LINES: usize = 100;
+
+/// What is told of problems, however many there are: a line for each of the first, and how many more
+/// there are. In the order of the file, but if not all are told those that keep the daemon from
+/// starting come first, so that they are not among the others.
+pub fn first_lines<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> {
+    let mut problems: Vec<&Problem> = problems.into_iter().collect();
+    let more = problems.len().saturating_sub(MOST_LINES);
+    if more > 0 {
+        problems.sort_by_key(|problem| problem.severity);
+    }
+    let mut lines: Vec<String> =
+        problems.iter().take(MOST_LINES).map(ToString::to_string).collect();
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
 /// A word of the file for a message: in backticks, on one line, not longer than it helps.
 pub(super) fn quoted(word: &str) -> String {
     format!("`{}`", shown(word))
@@ -164,6 +184,21 @@ mod tests {
             finding.to_string(),
             "config.yaml:14:13: finding: an instance id cannot be empty"
         );
+    }
+
+    #[test]
+    fn of_very_many_problems_the_first_hundred_are_told_and_how_many_more_there_are() {
+        let findings =
+            |count: usize| (0..count).map(|at| problem(Severity::Finding, &at.to_string()));
+        let few: Vec<Problem> = findings(99).chain([problem(Severity::Error, "bad")]).collect();
+        let all: Vec<String> = few.iter().map(ToString::to_string).collect();
+        assert_eq!(first_lines(&few), all, "in the order of the file");
+        let many: Vec<Problem> = findings(250).chain([problem(Severity::Error, "bad")]).collect();
+        let lines = first_lines(&many);
+        assert_eq!(lines.len(), 101);
+        assert_eq!(lines[0], many[250].to_string(), "the daemon does not start for it");
+        assert_eq!(lines[1..100], all[..99]);
+        assert_eq!(lines[100], "and 151 more");
     }
 
     #[test]

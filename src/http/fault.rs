@@ -49,8 +49,9 @@ fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
 fn reason(role: Role, status: u16, code: Option<&str>) -> Reason {
     match (code.unwrap_or_default(), status) {
         ("APIGW.0308" | "APIG.0308", _) | (_, 429) => Reason::Throttled,
-        // The code is "Invalid token", which comes as 403.
-        ("DBS.280056", _) | (_, 401) => Reason::Auth,
+        // "Invalid token", which is documented with 403. With another status the status decides: a
+        // service in trouble may say anything, and a refusal costs the token and pauses the credential.
+        ("DBS.280056", 403) | (_, 401) => Reason::Auth,
         (_, 403) if role == Role::SignIn => Reason::Auth,
         // "Resource not found or permission denied": the cloud does not tell which.
         ("DBS.200044" | "DBS.201003" | "DBS.280015", _) | (_, 403) => Reason::Forbidden,
@@ -147,6 +148,7 @@ mod tests {
             (401, r#"{"error_code":"APIGW.0301","error_msg":"x"}"#, Reason::Auth),
             (401, "", Reason::Auth),
             (403, r#"{"errCode":"DBS.280056","externalMessage":"Invalid token"}"#, Reason::Auth),
+            (401, r#"{"errCode":"DBS.280056","externalMessage":"Invalid token"}"#, Reason::Auth),
             (403, r#"{"error_code":"DBS.200044","error_msg":"x"}"#, Reason::Forbidden),
             (400, r#"{"error_code":"DBS.201003","error_msg":"x"}"#, Reason::Forbidden),
             (403, r#"{"errCode":"DBS.280015","externalMessage":"x"}"#, Reason::Forbidden),
@@ -165,6 +167,20 @@ mod tests {
         ];
         for (status, body, reason) in cases {
             assert_eq!(fault(Role::Service, status, body).reason, reason, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_an_invalid_token_is_a_refusal_only_with_403() {
+        let body = r#"{"errCode":"DBS.280056","externalMessage":"Invalid token"}"#;
+        for (status, reason) in [
+            (400, Reason::Http4xx),
+            (404, Reason::NotFound),
+            (429, Reason::Throttled),
+            (500, Reason::Http5xx),
+            (503, Reason::Http5xx),
+        ] {
+            assert_eq!(fault(Role::Service, status, body).reason, reason, "{status}");
         }
     }
 

@@ -441,6 +441,28 @@ fn a_total_is_set_aside_only_if_both_walks_brought_the_same_records_none_twice()
     assert_eq!(walk.unwrap_err().reason, Reason::Pagination);
 }
 
+#[test]
+fn a_total_that_changes_while_the_list_is_read_is_that_of_a_list_that_moves_and_of_no_other() {
+    let pass = |totals: [u64; 3]| {
+        let [first, rest, again] = totals;
+        [page(0..10, first), page(10..14, rest), page(0..10, again)]
+    };
+    // What the second walk was told is what counts.
+    for (first, second, foreign) in [
+        ([14, 14, 13], [14, 14, 13], None),
+        ([14, 14, 13], [14, 15, 15], None),
+        ([500, 500, 500], [500, 500, 501], None),
+        ([14, 14, 13], [500, 500, 500], Some(500)),
+        ([500, 500, 501], [501, 501, 501], Some(501)),
+    ] {
+        let pages = pass(first).into_iter().chain(pass(second)).chain([page([], 14)]);
+        let (walk, _) = play(pages);
+        let Walk { backups, moved, foreign_total } = walk.unwrap();
+        assert_eq!(backups.len(), 14);
+        assert_eq!((foreign_total, moved), (foreign, foreign.is_none()), "{first:?} {second:?}");
+    }
+}
+
 /// What may happen to a list between two answers.
 #[derive(Clone, Debug)]
 enum Change {

@@ -450,6 +450,31 @@ async fn a_password_that_is_swapped_by_its_link_under_load_loses_no_poll() {
 }
 
 #[tokio::test]
+async fn the_pause_of_a_project_holds_for_the_password_that_was_refused_for_it_last() {
+    let cloud = cloud_with(1).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, estate::PASSWORD).unwrap();
+    let credential = password(&cloud).replace(
+        &format!("password: {}", estate::PASSWORD),
+        &format!("password_file: {}", file.display()),
+    );
+    let daemon = Daemon::start(&Setup { credential, ..setup_with(&cloud, 1) }.text(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    // The new one is not known yet, and meanwhile the user lost the project: both are tried.
+    std::fs::write(&file, "not-known-yet").unwrap();
+    cloud.change(|estate| estate.users[0].forbidden.push(estate::PROJECT_ID.to_owned()));
+    cloud.revoke_tokens();
+    daemon.until(|_| cloud.sign_ins() >= 3).await;
+    let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
+    let before = polls(&daemon.metrics().await);
+    daemon.until(|it| polls(it) >= before + 3.0).await;
+    assert_eq!(cloud.sign_ins(), 3, "paused");
+    assert!(daemon.get("/").await.body.contains("is paused for this project"));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_pause_of_a_project_ends_at_once_too_when_the_secret_changes() {
     let mut estate = Estate::new().with_rds(RdsInstance::new(&id(0), "x"));
     estate.users[0].forbidden.push(estate::PROJECT_ID.to_owned());

@@ -89,6 +89,40 @@ async fn a_good_config_is_0_and_one_with_findings_is_1() {
 }
 
 #[tokio::test]
+async fn of_very_many_problems_a_hundred_are_told_and_first_what_keeps_the_daemon_from_starting() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let spare = "{ access_key: a, secret_key: s }";
+    let spares: Vec<String> = (0..250).map(|at| format!("  spare{at}: {spare}\n")).collect();
+    let spares = spares.concat();
+    let setup = Setup { poll: "interval: 5m", ..Setup::new(&cloud) }.with_rds(ID, "name: a");
+    let text = setup.text(&cloud).replace("credentials:\n", &format!("credentials:\n{spares}"));
+    let (_folder, flag) = folder_with(&text);
+    let output = run(&["check", &flag]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = stdout(&output);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 102);
+    assert!(lines[..100].iter().all(|line| line.contains(": finding: credentials.spare")));
+    assert_eq!(lines[100], "and 150 more");
+    assert!(lines[101].ends_with("1 projects, 1 targets, 250 findings"), "{told}");
+
+    let (_folder, flag) = folder_with(&format!("{text}surprise: 1\n"));
+    let output = run(&["check", &flag]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let told = stdout(&output);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 102);
+    assert!(lines[0].contains(": surprise: "), "{told}");
+    assert_eq!(lines[100], "and 151 more");
+    assert!(lines[101].ends_with("251 problems; the daemon would not start"), "{told}");
+    let serve = run(&[&flag]).await;
+    assert_eq!(serve.status.code(), Some(2));
+    let logged = stderr(&serve);
+    assert!(logged.contains(": surprise: ") && logged.contains("and 151 more"), "{logged}");
+    assert_eq!(logged.matches(": finding: ").count(), 99);
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_exit_1_and_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();

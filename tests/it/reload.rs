@@ -4,7 +4,7 @@ use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsBackup, RdsInstance,
 use jiff::SignedDuration;
 use reqwest::Method;
 
-use crate::daemon::{Daemon, Setup};
+use crate::daemon::{Daemon, Setup, keys, password};
 use crate::exposition::Exposition;
 
 const A: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
@@ -73,6 +73,11 @@ async fn a_bad_file_changes_nothing_and_says_what_is_wrong() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("config.yaml:1:19: poll.interval: "), "{}", answer.body);
     assert!(!answer.body.contains(estate::PASSWORD));
+    // The interval is a finding besides.
+    let very_bad: Vec<String> = (0..250).map(|at| format!("surprise{at}: 1\n")).collect();
+    let answer = daemon.reload(&(good.clone() + &very_bad.concat())).await;
+    assert_eq!((answer.status, answer.body.trim_end().lines().count()), (400, 101));
+    assert!(answer.body.trim_end().ends_with("\nand 151 more"), "{}", answer.body);
     let after = daemon.metrics().await;
     assert_eq!(after.value(successful, &[]), Some(0.0));
     assert_eq!(after.value(timestamp, &[]), before.value(timestamp, &[]));
@@ -113,6 +118,40 @@ async fn a_credential_that_is_mended_is_used_at_once() {
     assert_eq!(daemon.reload(&good).await.status, 200);
     daemon.until(|it| it.value("clouddb_poll_success", &[]) == Some(1.0)).await;
     assert_eq!(cloud.sign_ins(), 2);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_a_token_is_exported_as_long_as_the_token_is_in_use() {
+    const EXPIRY: &str = "clouddb_auth_token_expiry_timestamp_seconds";
+    let cloud = cloud().await;
+    let slow = "interval: 1h";
+    let setup = |credential| {
+        Setup { poll: slow, credential, ..Setup::new(&cloud) }.with_rds(A, "name: a").text(&cloud)
+    };
+    let success = |it: &Exposition| it.value("clouddb_poll_success", &[]);
+    let polled_again = |old: &Exposition| {
+        let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]);
+        let before = polls(old);
+        move |it: &Exposition| polls(it) > before
+    };
+    let daemon = Daemon::start(&setup(password(&cloud))).await;
+    let with_token = daemon.until(|it| success(it) == Some(1.0)).await;
+    assert!(with_token.value(EXPIRY, &[]).is_some());
+
+    assert_eq!(daemon.reload(&setup(keys())).await.status, 200);
+    assert_eq!(daemon.metrics().await.value(EXPIRY, &[]), None, "the old token is not in use");
+    let with_keys = daemon.until(polled_again(&with_token)).await;
+    assert_eq!((success(&with_keys), with_keys.value(EXPIRY, &[])), (Some(1.0), None));
+
+    assert_eq!(daemon.reload(&setup(password(&cloud))).await.status, 200);
+    let with_token = daemon.until(polled_again(&with_keys)).await;
+    assert!(with_token.value(EXPIRY, &[]).is_some());
+
+    let wrong = password(&cloud).replace(estate::PASSWORD, "wrong");
+    assert_eq!(daemon.reload(&setup(wrong)).await.status, 200);
+    let refused = daemon.until(polled_again(&with_token)).await;
+    assert_eq!((success(&refused), refused.value(EXPIRY, &[])), (Some(0.0), None));
     daemon.stop().await.unwrap();
 }
 
