@@ -224,6 +224,21 @@ impl Project {
         !self.schedules.is_empty()
     }
 
+    /// The RDS instances that have backups of their own: all but the read replicas.
+    pub fn primaries(&self) -> impl Iterator<Item = &RdsInstance> {
+        self.rds.iter().filter(|instance| !instance.is_replica())
+    }
+
+    /// Deletes an instance at this time. Its jobs end; the backups that it has stay until they are
+    /// too old.
+    pub fn delete_instance(&mut self, id: &str, now: Timestamp) {
+        self.rds.retain(|instance| instance.id != id);
+        self.ddm.retain(|instance| instance.id != id);
+        for schedule in self.schedules.iter_mut().filter(|schedule| schedule.instance_id == id) {
+            schedule.until = Some(schedule.until.map_or(now, |until| until.min(now)));
+        }
+    }
+
     /// Deletes a backup, scheduled or not.
     pub fn delete_backup(&mut self, id: &str) {
         self.rds_backups.retain(|record| record.id != id);

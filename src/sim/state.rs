@@ -171,19 +171,19 @@ impl State {
                 let project = project(&route, &self.estate)?;
                 ddm::backups(request, project, switches, now, &mut self.ddm_lists)
             }
-            Call::DdmInstances => ddm::instances(request, project(&route, &self.estate)?),
+            Call::DdmInstances => ddm::instances(request, project(&route, &self.estate)?, switches),
             Call::RdsBackups => {
                 let project = project(&route, &self.estate)?;
                 rds::backups(request, project, switches, now, &mut self.rds_lists)
             }
-            Call::RdsInstances => rds::instances(request, project(&route, &self.estate)?),
+            Call::RdsInstances => rds::instances(request, project(&route, &self.estate)?, switches),
             Call::RdsPolicy => {
                 let instance_id = route.instance.unwrap_or_default();
-                rds::policy(instance_id, project(&route, &self.estate)?)
+                rds::policy(instance_id, project(&route, &self.estate)?, switches)
             }
             Call::RdsRestoreTime => {
                 let instance_id = route.instance.unwrap_or_default();
-                rds::restore_time(instance_id, project(&route, &self.estate)?, now)
+                rds::restore_time(request, instance_id, project(&route, &self.estate)?, now)
             }
         }
     }
