@@ -155,18 +155,27 @@ pub(super) fn versions(addresses: &Addresses) -> Answer {
 
 /// Whether the caller may not use this project.
 pub(super) fn is_forbidden(project: &str, estate: &Estate, caller: &Caller) -> bool {
-    let forbidden = match caller {
+    limits(estate, caller).is_none_or(|(forbidden, _)| forbidden.iter().any(|id| id == project))
+}
+
+/// Whether the caller may not do this.
+pub(super) fn is_denied(action: &str, estate: &Estate, caller: &Caller) -> bool {
+    limits(estate, caller).is_none_or(|(_, denied)| denied.iter().any(|name| name == action))
+}
+
+/// The projects and the actions that are not for the caller; nothing if nobody knows the caller.
+fn limits<'a>(estate: &'a Estate, caller: &Caller) -> Option<(&'a [String], &'a [String])> {
+    match caller {
         Caller::Key(access) => {
-            let mut keys = estate.keys.iter();
-            keys.find(|key| key.access == *access).map(|key| &key.forbidden)
+            let key = estate.keys.iter().find(|key| key.access == *access)?;
+            Some((&key.forbidden, &key.denied))
         }
-        Caller::Nobody => return true,
+        Caller::Nobody => None,
         Caller::User(name) => {
-            let mut users = estate.users.iter();
-            users.find(|user| user.name == *name).map(|user| &user.forbidden)
+            let user = estate.users.iter().find(|user| user.name == *name)?;
+            Some((&user.forbidden, &user.denied))
         }
-    };
-    forbidden.is_none_or(|forbidden| forbidden.iter().any(|id| id == project))
+    }
 }
 
 /// The user who signs in; which of name, domain and password was wrong is not told.

@@ -103,10 +103,11 @@ impl RdsInstance {
         }
     }
 
-    /// A read replica of another instance.
+    /// A read replica of another instance, without backups of its own.
     pub fn replica(id: &str, name: &str, primary: &str) -> Self {
         Self {
             kind: "Replica".to_owned(),
+            policy: Policy::off(),
             replica_of: Some(primary.to_owned()),
             ..Self::new(id, name)
         }
