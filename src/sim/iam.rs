@@ -264,7 +264,7 @@ fn unauthorized(message: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{Service, estate};
+    use crate::sim::{AccessKey, Service, estate};
 
     fn ask(body: &str, estate: &Estate, tokens: &mut Tokens) -> Result<Answer, u16> {
         let request =
@@ -334,6 +334,29 @@ mod tests {
         estate.users[0].forbidden.push(estate::PROJECT_ID.to_owned());
         assert_eq!(ask(&right(scope), &estate, tokens), Err(403));
         assert_eq!(tokens.valid.len(), 0);
+    }
+
+    #[test]
+    fn an_action_is_denied_to_whom_the_estate_says_and_to_strangers() {
+        let action = "rds:instance:list";
+        let mut estate = Estate::new()
+            .with_user(User::new("narrow", "x").denying(action))
+            .with_key(AccessKey::new("NARROW", "x").denying(action));
+        let user = |name: &str| Caller::User(name.to_owned());
+        let key = |access: &str| Caller::Key(access.to_owned());
+        for (caller, denied) in [
+            (user("narrow"), true),
+            (key("NARROW"), true),
+            (user(estate::USER), false),
+            (key(estate::ACCESS_KEY), false),
+            (user("NARROW"), true),
+            (Caller::Nobody, true),
+        ] {
+            assert_eq!(is_denied(action, &estate, &caller), denied, "{caller:?}");
+        }
+        assert!(!is_denied("rds:backup:list", &estate, &user("narrow")));
+        estate.users.clear();
+        assert!(is_denied("rds:backup:list", &estate, &user("narrow")), "nobody knows them now");
     }
 
     #[test]
