@@ -23,7 +23,7 @@ async fn demo() -> (Cloud, Daemon) {
         .await
         .unwrap();
     let mut setup = Setup::new(&cloud).with_ddm();
-    for instance in cloud.estate().projects[0].rds.clone() {
+    for instance in cloud.estate().projects[0].primaries() {
         setup = setup
             .with_rds(&instance.id, &format!("name: {}, labels: {{ team: blue }}", instance.name));
     }
