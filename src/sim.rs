@@ -59,7 +59,7 @@ pub use self::{
     record::{DdmBackup, RdsBackup},
     request::{Request, Service},
     schedule::{Job, Schedule},
-    switches::{MissingEnd, Order, RateLimit, Switches, Total, Window},
+    switches::{MissingEnd, Order, RateLimit, ReplicaPolicy, Switches, Total, Window},
     time::listed,
 };
 

@@ -64,7 +64,7 @@ fn config(cloud: &Cloud) -> String {
     );
     let instances = cloud.change(|estate| {
         let project = estate.project(estate::DEMO_PROJECT_ID);
-        project.map(|project| project.rds.clone()).unwrap_or_default()
+        project.map(|project| project.primaries().cloned().collect::<Vec<_>>()).unwrap_or_default()
     });
     for instance in instances {
         text += &format!("        - id: {}\n          name: {}\n", instance.id, instance.name);

@@ -457,8 +457,8 @@ fn a_total_that_changes_while_the_list_is_read_is_that_of_a_list_that_moves_and_
     ] {
         let pages = pass(first).into_iter().chain(pass(second)).chain([page([], 14)]);
         let (walk, _) = play(pages);
-        let Walk { backups, moved, foreign_total } = walk.unwrap();
-        assert_eq!(backups.len(), 14);
+        let Walk { entries, moved, foreign_total } = walk.unwrap();
+        assert_eq!(entries.len(), 14);
         assert_eq!((foreign_total, moved), (foreign, foreign.is_none()), "{first:?} {second:?}");
     }
 }

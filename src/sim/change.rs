@@ -12,6 +12,7 @@ use super::{
     estate::Project,
     fault::{Change, Endless},
     id,
+    instance::{DdmInstance, Instance, RdsInstance},
     listing::Found,
     page::Slice,
     rds,
@@ -64,6 +65,18 @@ pub(super) fn apply(change: &Change, request: &Request, state: &mut State, now: 
                 }));
             }
         }
+        Call::DdmInstances => {
+            let all: Vec<usize> = (0..project.ddm.len()).collect();
+            if let Some(project) = route.project.and_then(|id| state.estate.project_mut(id)) {
+                change_instances(change, &all, &mut project.ddm, &fresh, now);
+            }
+        }
+        Call::RdsInstances => {
+            let found = rds::instances_found(request, project);
+            if let Some(project) = route.project.and_then(|id| state.estate.project_mut(id)) {
+                change_instances(change, &found, &mut project.rds, &fresh, now);
+            }
+        }
         _ => {}
     }
     state.forget_lists();
@@ -76,20 +89,51 @@ fn change_list<'a, R: Record>(
     project: &mut Project,
     now: Timestamp,
 ) -> Option<&'a R> {
-    let records = &list.records;
-    let target = match change {
-        Change::Apply(_) => None,
-        Change::DeleteHead | Change::InsertAtHead => records.first(),
-        Change::DeleteMiddle => records.get(records.len() / 2),
-        Change::DeleteTail => records.last(),
-        Change::FinishRunning => records.iter().find(|record| record.is_running()),
-    }?;
+    let target = target(change, &list.records, R::is_running)?;
     match change {
         Change::FinishRunning => project.finish_backup(target.id(), now),
         Change::InsertAtHead => return Some(target),
         _ => project.delete_backup(target.id()),
     }
     None
+}
+
+/// The same for a list of instances, of which the places in the project are given.
+fn change_instances<I: Instance>(
+    change: &Change,
+    found: &[usize],
+    instances: &mut Vec<I>,
+    fresh: &str,
+    now: Timestamp,
+) {
+    let is_being_made = |at: &usize| instances.get(*at).is_some_and(I::is_being_made);
+    let Some(&at) = target(change, found, is_being_made) else {
+        return;
+    };
+    match change {
+        Change::FinishRunning => {
+            if let Some(instance) = instances.get_mut(at) {
+                instance.finish(now);
+            }
+        }
+        Change::InsertAtHead => {
+            if let Some(new) = instances.get(at).map(|like| like.another(fresh)) {
+                instances.insert(at, new);
+            }
+        }
+        _ => drop(instances.remove(at)),
+    }
+}
+
+/// What in a list a change is about.
+fn target<'a, T>(change: &Change, list: &'a [T], is_running: impl Fn(&T) -> bool) -> Option<&'a T> {
+    match change {
+        Change::Apply(_) => None,
+        Change::DeleteHead | Change::InsertAtHead => list.first(),
+        Change::DeleteMiddle => list.get(list.len() / 2),
+        Change::DeleteTail => list.last(),
+        Change::FinishRunning => list.iter().find(|item| is_running(item)),
+    }
 }
 
 /// A time that puts a record in front of the one that has this time.
@@ -101,8 +145,8 @@ fn neighbour(time: Option<Timestamp>, order: Order) -> Option<Timestamp> {
     time.map(|time| moved(time, SignedDuration::from_secs(step)))
 }
 
-/// A page full of fresh records, as long as was asked for; nothing if the request is not for a list
-/// of backups.
+/// A page full of fresh records or instances, as long as was asked for; nothing if the request is
+/// not for a list.
 pub(super) fn endless_page(
     endless: Endless,
     request: &Request,
@@ -110,9 +154,11 @@ pub(super) fn endless_page(
     now: Timestamp,
 ) -> Option<Answer> {
     let call = Route::of(request).ok()?.call;
-    let (default, largest, key) = match call {
-        Call::DdmBackups => (10, 128, "total"),
-        Call::RdsBackups => (100, 100, "total_count"),
+    let (default, largest, list, key) = match call {
+        Call::DdmBackups => (10, 128, "backups", "total"),
+        Call::DdmInstances => (10, 128, "instances", "total_record"),
+        Call::RdsBackups => (100, 100, "backups", "total_count"),
+        Call::RdsInstances => (100, 100, "instances", "total_count"),
         _ => return None,
     };
     let slice = Slice::asked(request, default, largest)?;
@@ -125,14 +171,19 @@ pub(super) fn endless_page(
             let age = SignedDuration::from_mins(state.fresh.cast_signed());
             let begin = moved(now, -age);
             let switches = Switches::default();
-            if call == Call::DdmBackups {
-                DdmBackup::normal(instance_id, "endless", "auto_metadata", begin, begin)
-                    .with_id(&format!("{stem}br09"))
-                    .shown(&switches)
-            } else {
-                RdsBackup::completed(instance_id, kind, begin, begin, 1)
+            match call {
+                Call::DdmBackups => {
+                    DdmBackup::normal(instance_id, "endless", "auto_metadata", begin, begin)
+                        .with_id(&format!("{stem}br09"))
+                        .shown(&switches)
+                }
+                Call::DdmInstances => DdmInstance::new(&format!("{stem}in09"), "endless").shown(),
+                Call::RdsInstances => {
+                    RdsInstance::new(&format!("{stem}in01"), "endless").shown(&[])
+                }
+                _ => RdsBackup::completed(instance_id, kind, begin, begin, 1)
                     .with_id(&format!("{stem}br01"))
-                    .shown(&switches)
+                    .shown(&switches),
             }
         })
         .collect();
@@ -140,7 +191,7 @@ pub(super) fn endless_page(
         Endless::Fixed(total) => json!(total),
         Endless::Growing => json!(slice.offset.saturating_add(2 * slice.limit)),
     };
-    let mut body = json!({ "backups": records });
+    let mut body = json!({ list: records });
     put(&mut body, key, total);
     if call == Call::DdmBackups {
         put(&mut body, "offset", json!(slice.offset));
@@ -246,6 +297,70 @@ mod tests {
             assert_eq!(before[0].trim_end_matches('*'), after[0]);
             assert_eq!(before[1..], after[1..]);
         }
+    }
+
+    /// Ids of the instances before and after a change to a list of them.
+    fn instances_around(change: &Change, service: Service, query: &str) -> [Vec<String>; 2] {
+        let mut estate = Estate::new();
+        for at in 0..4 {
+            let (rds, ddm) = (format!("{at:032x}in03"), format!("{at:032x}in09"));
+            let kind = if at == 0 { "Single" } else { "Ha" };
+            estate = estate
+                .with_rds(RdsInstance::new(&rds, "x").with_kind(kind))
+                .with_ddm(DdmInstance::new(&ddm, "x"));
+        }
+        let mut state = State::new(estate);
+        let version = if service == Service::Ddm { "v1" } else { "v3" };
+        let target = format!("/{version}/{PROJECT_ID}/instances?{query}");
+        let request = Request::new(service, "GET", &target, Vec::new(), Vec::new());
+        let ids = |state: &State| -> Vec<String> {
+            let project = &state.estate.projects[0];
+            if service == Service::Ddm {
+                project.ddm.iter().map(|instance| instance.id.clone()).collect()
+            } else {
+                project.rds.iter().map(|instance| instance.id.clone()).collect()
+            }
+        };
+        let before = ids(&state);
+        apply(change, &request, &mut state, Timestamp::UNIX_EPOCH);
+        [before, ids(&state)]
+    }
+
+    #[test]
+    fn a_list_of_instances_changes_at_the_same_places() {
+        for (service, suffix) in [(Service::Ddm, "in09"), (Service::Rds, "in03")] {
+            let [before, after] = instances_around(&Change::InsertAtHead, service, "");
+            assert_eq!(after[1..], before, "{service:?}");
+            assert!(after[0].len() == 36 && after[0].ends_with(suffix), "{}", after[0]);
+            let [before, after] = instances_around(&Change::DeleteHead, service, "");
+            assert_eq!(after, before[1..]);
+            let [before, after] = instances_around(&Change::DeleteMiddle, service, "");
+            assert_eq!(after, [&before[..2], &before[3..]].concat());
+            let [before, after] = instances_around(&Change::DeleteTail, service, "");
+            assert_eq!(after, before[..3]);
+        }
+        let [before, after] = instances_around(&Change::DeleteHead, Service::Rds, "type=Ha");
+        assert_eq!(after, [&before[..1], &before[2..]].concat(), "the head of what was asked");
+        let [before, after] = instances_around(&Change::DeleteTail, Service::Rds, "name=y");
+        assert_eq!(after, before, "of an empty list nothing can go");
+    }
+
+    #[test]
+    fn an_instance_that_is_being_made_is_made_where_it_stands() {
+        let estate = Estate::new()
+            .with_rds(RdsInstance::new(RDS, "orders"))
+            .with_rds(RdsInstance::new("new", "new").with_status("BUILD").with_created(None))
+            .with_ddm(DdmInstance::new(DDM, "new").with_status("CREATE").with_created(None));
+        let mut state = State::new(estate);
+        for (service, version) in [(Service::Ddm, "v1"), (Service::Rds, "v3")] {
+            let target = format!("/{version}/{PROJECT_ID}/instances");
+            let request = Request::new(service, "GET", &target, Vec::new(), Vec::new());
+            apply(&Change::FinishRunning, &request, &mut state, Timestamp::UNIX_EPOCH);
+        }
+        let project = &state.estate.projects[0];
+        let (rds, ddm) = (&project.rds[1], &project.ddm[0]);
+        assert_eq!((rds.status.as_str(), rds.created), ("ACTIVE", Some(Timestamp::UNIX_EPOCH)));
+        assert_eq!((ddm.status.as_str(), ddm.created), ("RUNNING", Some(Timestamp::UNIX_EPOCH)));
     }
 
     #[test]

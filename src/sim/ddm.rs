@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, put},
     estate::Project,
     instance::DdmInstance,
-    listing::{Found, Memory},
+    listing::{Found, Memory, total},
     page::Slice,
     record::DdmBackup,
     request::Request,
@@ -54,18 +54,27 @@ pub(super) fn found(
 }
 
 /// The instance list.
-pub(super) fn instances(request: &Request, project: &Project) -> Result<Answer, Answer> {
-    let slice = slice(request)?;
+pub(super) fn instances(
+    request: &Request,
+    project: &Project,
+    switches: &Switches,
+) -> Result<Answer, Answer> {
+    let slice = slice(request)?.granted(switches);
     let all = &project.ddm;
     let shown: Vec<Value> = slice.of(all).iter().map(DdmInstance::shown).collect();
-    let body = json!({
-        "instance_num": shown.len(),
+    let (page_no, page_size, total_page) = if switches.ddm_page_numbers_are_nonsense {
+        (3, 1, 26)
+    } else {
+        (slice.offset / slice.limit + 1, shown.len(), all.len().div_ceil(slice.limit))
+    };
+    let mut body = json!({
+        "instance_num": all.len(),
         "instances": shown,
-        "page_no": slice.offset / slice.limit + 1,
-        "page_size": slice.limit,
-        "total_page": all.len().div_ceil(slice.limit),
-        "total_record": all.len(),
+        "page_no": page_no,
+        "page_size": page_size,
+        "total_page": total_page,
     });
+    put(&mut body, "total_record", total(switches, all.len(), all.len()));
     Ok(Answer::json(200, &body))
 }
 
@@ -84,7 +93,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::sim::{Service, Total};
+    use crate::sim::{Schedule, Service, Total};
 
     const ONE: &str = "169f4f2fd6a94b6c8b1e5bd104385a18in09";
     const TWO: &str = "269f4f2fd6a94b6c8b1e5bd104385a18in09";
@@ -146,11 +155,69 @@ mod tests {
         assert_eq!(page.get("total"), None);
     }
 
+    fn instance_list(query: &str, count: usize, switches: &Switches) -> Result<Value, u16> {
+        let mut project = Project::new("p", "shop");
+        project.ddm = (0..count).map(|at| DdmInstance::new(&at.to_string(), "router")).collect();
+        instances(&request(query), &project, switches)
+            .map(|answer| serde_json::from_slice(&answer.body).unwrap())
+            .map_err(|answer| answer.status)
+    }
+
+    /// The numbers beside the instances.
+    fn numbers(page: &Value) -> [i64; 5] {
+        ["instance_num", "page_no", "page_size", "total_page", "total_record"]
+            .map(|name| page[name].as_i64().unwrap())
+    }
+
     #[test]
-    fn the_instance_list_counts_all_instances() {
-        let answer = instances(&request("limit=1&offset=5"), &project()).unwrap();
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(body["instances"], json!([]));
-        assert_eq!(body["total_record"], 1);
+    fn the_instance_list_has_pages_of_ten_unless_more_are_asked() {
+        let list = |query: &str| instance_list(query, 25, &Switches::default());
+        assert_eq!(numbers(&list("").unwrap()), [25, 1, 10, 3, 25]);
+        assert_eq!(numbers(&list("offset=20").unwrap()), [25, 3, 5, 3, 25]);
+        assert_eq!(numbers(&list("limit=128").unwrap()), [25, 1, 25, 1, 25]);
+        assert_eq!(list("offset=20&limit=2").unwrap()["instances"][1]["id"], "21");
+        assert_eq!(list("offset=25").unwrap()["instances"], json!([]));
+        for wrong in ["limit=0", "limit=129", "offset=-1"] {
+            assert_eq!(list(wrong), Err(400), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_pages_of_the_instance_list_are_those_of_the_switches() {
+        let capped = Switches { page_cap: Some(4), total: Total::Fixed(7), ..Switches::default() };
+        let page = instance_list("limit=128&offset=8", 25, &capped).unwrap();
+        assert_eq!(numbers(&page), [25, 3, 4, 7, 7]);
+        assert_eq!(page["instances"][0]["id"], "8");
+        let stuck =
+            Switches { offset_is_ignored: true, total: Total::Absent, ..Switches::default() };
+        let page = instance_list("offset=20", 25, &stuck).unwrap();
+        assert_eq!(page["instances"][0]["id"], "0");
+        assert_eq!(page.get("total_record"), None);
+        let odd = Switches { ddm_page_numbers_are_nonsense: true, ..Switches::default() };
+        let page = instance_list("offset=0&limit=128", 2, &odd).unwrap();
+        assert_eq!(numbers(&page), [2, 3, 1, 26, 2]);
+    }
+
+    #[test]
+    fn a_deleted_instance_leaves_the_list_and_its_backups_stay_for_thirty_days() {
+        let day = |days: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * days);
+        let mut project = Project::new("p", "shop");
+        project.ddm.push(DdmInstance::new(ONE, "router"));
+        project.schedules.push(Schedule::metadata(ONE, "router", 0));
+        let total = |project: &Project, days| {
+            let memory = &mut Memory::default();
+            let switches = &Switches::default();
+            let query = request("limit=128");
+            let answer = backups(&query, project, switches, day(days), memory).unwrap();
+            let body: Value = serde_json::from_slice(&answer.body).unwrap();
+            body["total"].as_u64().unwrap()
+        };
+        assert_eq!(total(&project, 60), 30);
+        project.delete_instance(ONE, day(60));
+        assert!(project.ddm.is_empty());
+        assert_eq!(total(&project, 60), 29, "the run of the moment is not made any more");
+        assert_eq!(total(&project, 75), 14);
+        assert_eq!(total(&project, 88), 1);
+        assert_eq!(total(&project, 89), 0);
     }
 }

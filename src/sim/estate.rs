@@ -112,6 +112,8 @@ pub struct User {
     pub domain: String,
     /// Ids of the projects that this user may not use.
     pub forbidden: Vec<String>,
+    /// Actions that this user may not do in any project, such as `rds:instance:list`.
+    pub denied: Vec<String>,
 }
 
 impl User {
@@ -122,7 +124,14 @@ impl User {
             password: password.to_owned(),
             domain: DOMAIN.to_owned(),
             forbidden: Vec::new(),
+            denied: Vec::new(),
         }
+    }
+
+    /// With one more action that this user may not do.
+    pub fn denying(mut self, action: &str) -> Self {
+        self.denied.push(action.to_owned());
+        self
     }
 }
 
@@ -138,6 +147,8 @@ pub struct AccessKey {
     pub security_token: Option<String>,
     /// Ids of the projects that this key may not use.
     pub forbidden: Vec<String>,
+    /// Actions that this key may not do in any project, such as `rds:instance:list`.
+    pub denied: Vec<String>,
 }
 
 impl AccessKey {
@@ -148,12 +159,19 @@ impl AccessKey {
             secret: secret.to_owned(),
             security_token: None,
             forbidden: Vec::new(),
+            denied: Vec::new(),
         }
     }
 
     /// A temporary key.
     pub fn temporary(access: &str, secret: &str, security_token: &str) -> Self {
         Self { security_token: Some(security_token.to_owned()), ..Self::new(access, secret) }
+    }
+
+    /// With one more action that this key may not do.
+    pub fn denying(mut self, action: &str) -> Self {
+        self.denied.push(action.to_owned());
+        self
     }
 }
 
@@ -222,6 +240,21 @@ impl Project {
     /// Whether the backups of the project change by themselves.
     pub(super) fn has_jobs(&self) -> bool {
         !self.schedules.is_empty()
+    }
+
+    /// The RDS instances that have backups of their own: all but the read replicas.
+    pub fn primaries(&self) -> impl Iterator<Item = &RdsInstance> {
+        self.rds.iter().filter(|instance| !instance.is_replica())
+    }
+
+    /// Deletes an instance at this time. Its jobs end; the backups that it has stay until they are
+    /// too old.
+    pub fn delete_instance(&mut self, id: &str, now: Timestamp) {
+        self.rds.retain(|instance| instance.id != id);
+        self.ddm.retain(|instance| instance.id != id);
+        for schedule in self.schedules.iter_mut().filter(|schedule| schedule.instance_id == id) {
+            schedule.until = Some(schedule.until.map_or(now, |until| until.min(now)));
+        }
     }
 
     /// Deletes a backup, scheduled or not.

@@ -50,7 +50,7 @@ pub enum Endless {
 /// A function that changes what exists, given the time.
 pub type EstateChange = Arc<dyn Fn(&mut Estate, Timestamp) + Send + Sync>;
 
-/// A change to the list that was asked for, made right after a page of it was answered. Head and tail
+/// A change to the list (of backups or of instances) that was asked for, made right after a page of it was answered. Head and tail
 /// are those of the list in the order it is served.
 #[derive(Clone)]
 pub enum Change {
@@ -62,9 +62,9 @@ pub enum Change {
     DeleteMiddle,
     /// The last record goes.
     DeleteTail,
-    /// The first running record completes.
+    /// The first running record completes; of instances, the first one that is still being made.
     FinishRunning,
-    /// A record comes before the first one.
+    /// A record comes before the first one, and is like it.
     InsertAtHead,
 }
 
@@ -88,10 +88,16 @@ impl Fault {
         Self::answer(Answer::text(200, body))
     }
 
-    /// Status 200 and a valid list of more than 8 MiB.
+    /// Status 200 and a valid list, of backups or of instances, of more than 8 MiB.
     pub fn huge_body() -> Self {
-        let name = "x".repeat(9 << 20);
-        let body = json!({ "backups": [{ "name": name }], "total_count": 1, "total": 1 });
+        let body = json!({
+            "backups": [],
+            "instances": [],
+            "padding": "x".repeat(9 << 20),
+            "total": 0,
+            "total_count": 0,
+            "total_record": 0,
+        });
         Self::answer(Answer::json(200, &body))
     }
 
@@ -115,7 +121,7 @@ impl Fault {
         Self::new(Action::Pass).delayed(pause)
     }
 
-    /// Every page of a backup list is full of records never seen before.
+    /// Every page of a list is full of records, or instances, never seen before.
     pub fn endless(endless: Endless) -> Self {
         Self::new(Action::Endless(endless))
     }

@@ -155,18 +155,27 @@ pub(super) fn versions(addresses: &Addresses) -> Answer {
 
 /// Whether the caller may not use this project.
 pub(super) fn is_forbidden(project: &str, estate: &Estate, caller: &Caller) -> bool {
-    let forbidden = match caller {
+    limits(estate, caller).is_none_or(|(forbidden, _)| forbidden.iter().any(|id| id == project))
+}
+
+/// Whether the caller may not do this.
+pub(super) fn is_denied(action: &str, estate: &Estate, caller: &Caller) -> bool {
+    limits(estate, caller).is_none_or(|(_, denied)| denied.iter().any(|name| name == action))
+}
+
+/// The projects and the actions that are not for the caller; nothing if nobody knows the caller.
+fn limits<'a>(estate: &'a Estate, caller: &Caller) -> Option<(&'a [String], &'a [String])> {
+    match caller {
         Caller::Key(access) => {
-            let mut keys = estate.keys.iter();
-            keys.find(|key| key.access == *access).map(|key| &key.forbidden)
+            let key = estate.keys.iter().find(|key| key.access == *access)?;
+            Some((&key.forbidden, &key.denied))
         }
-        Caller::Nobody => return true,
+        Caller::Nobody => None,
         Caller::User(name) => {
-            let mut users = estate.users.iter();
-            users.find(|user| user.name == *name).map(|user| &user.forbidden)
+            let user = estate.users.iter().find(|user| user.name == *name)?;
+            Some((&user.forbidden, &user.denied))
         }
-    };
-    forbidden.is_none_or(|forbidden| forbidden.iter().any(|id| id == project))
+    }
 }
 
 /// The user who signs in; which of name, domain and password was wrong is not told.
@@ -255,7 +264,7 @@ fn unauthorized(message: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{Service, estate};
+    use crate::sim::{AccessKey, Service, estate};
 
     fn ask(body: &str, estate: &Estate, tokens: &mut Tokens) -> Result<Answer, u16> {
         let request =
@@ -325,6 +334,29 @@ mod tests {
         estate.users[0].forbidden.push(estate::PROJECT_ID.to_owned());
         assert_eq!(ask(&right(scope), &estate, tokens), Err(403));
         assert_eq!(tokens.valid.len(), 0);
+    }
+
+    #[test]
+    fn an_action_is_denied_to_whom_the_estate_says_and_to_strangers() {
+        let action = "rds:instance:list";
+        let mut estate = Estate::new()
+            .with_user(User::new("narrow", "x").denying(action))
+            .with_key(AccessKey::new("NARROW", "x").denying(action));
+        let user = |name: &str| Caller::User(name.to_owned());
+        let key = |access: &str| Caller::Key(access.to_owned());
+        for (caller, denied) in [
+            (user("narrow"), true),
+            (key("NARROW"), true),
+            (user(estate::USER), false),
+            (key(estate::ACCESS_KEY), false),
+            (user("NARROW"), true),
+            (Caller::Nobody, true),
+        ] {
+            assert_eq!(is_denied(action, &estate, &caller), denied, "{caller:?}");
+        }
+        assert!(!is_denied("rds:backup:list", &estate, &user("narrow")));
+        estate.users.clear();
+        assert!(is_denied("rds:backup:list", &estate, &user("narrow")), "nobody knows them now");
     }
 
     #[test]

@@ -37,12 +37,17 @@ impl<R: Record> Found<R> {
 
     /// The total as the switch has it.
     pub(super) fn total(&self, switches: &Switches) -> Option<Value> {
-        match switches.total {
-            Total::Absent => None,
-            Total::Filtered => Some(json!(self.records.len())),
-            Total::Fixed(count) => Some(json!(count)),
-            Total::Unfiltered => Some(json!(self.unfiltered)),
-        }
+        total(switches, self.records.len(), self.unfiltered)
+    }
+}
+
+/// The total of a list as the switch has it.
+pub(super) fn total(switches: &Switches, filtered: usize, unfiltered: usize) -> Option<Value> {
+    match switches.total {
+        Total::Absent => None,
+        Total::Filtered => Some(json!(filtered)),
+        Total::Fixed(count) => Some(json!(count)),
+        Total::Unfiltered => Some(json!(unfiltered)),
     }
 }
 

@@ -9,11 +9,11 @@ use super::{
     answer::{Answer, put},
     estate::Project,
     instance::RdsInstance,
-    listing::{Found, Memory},
+    listing::{Found, Memory, total},
     page::Slice,
     record::{RdsBackup, Record},
     request::Request,
-    switches::{Switches, Window},
+    switches::{ReplicaPolicy, Switches, Window},
     time,
 };
 
@@ -29,12 +29,16 @@ pub(super) fn backups(
         .ok_or_else(|| parameter_error("offset or limit is out of range"))?;
     let found = found(request, project, switches, now, memory)?;
     let slice = asked.granted(switches);
-    let mut body = json!({ "backups": found.shown(slice, switches) });
-    put(&mut body, "total_count", found.total(switches));
-    if slice.limit < asked.limit {
-        put(&mut body, "limit", json!(slice.limit));
-    }
-    Ok(Answer::json(200, &body))
+    let shown = found.shown(slice, switches);
+    Ok(page("backups", &shown, found.total(switches), asked, slice))
+}
+
+/// A page as RDS sends it, which tells the limit only if it is not the one that was asked.
+fn page(name: &str, shown: &[Value], total: Option<Value>, asked: Slice, granted: Slice) -> Answer {
+    let mut body = json!({ name: shown });
+    put(&mut body, "total_count", total);
+    put(&mut body, "limit", (granted.limit < asked.limit).then(|| json!(granted.limit)));
+    Answer::json(200, &body)
 }
 
 /// All records of the list that a request is about, whatever its page.
@@ -48,7 +52,7 @@ pub(super) fn found(
     let filter = Filter::read(request, switches)?;
     let known = project.rds.iter().any(|rds| rds.id == filter.instance_id)
         || switches.lists_deleted_instances
-            && project.rds_backups.iter().any(|backup| backup.instance_id == filter.instance_id);
+            && !project.rds_records(&filter.instance_id, now).is_empty();
     if !known {
         return Err(no_instance());
     }
@@ -60,45 +64,80 @@ pub(super) fn found(
 }
 
 /// The instance list.
-pub(super) fn instances(request: &Request, project: &Project) -> Result<Answer, Answer> {
-    let slice = Slice::asked(request, LARGEST_PAGE, LARGEST_PAGE)
+pub(super) fn instances(
+    request: &Request,
+    project: &Project,
+    switches: &Switches,
+) -> Result<Answer, Answer> {
+    let asked = Slice::asked(request, LARGEST_PAGE, LARGEST_PAGE)
         .ok_or_else(|| parameter_error("offset or limit is out of range"))?;
-    let is = |parameter: &str, value: &str| {
-        request.parameter(parameter).is_none_or(|asked| asked.eq_ignore_ascii_case(value))
-    };
-    let named = |instance: &RdsInstance| match request.parameter("name") {
+    let slice = asked.granted(switches);
+    let all = &project.rds;
+    let found = instances_found(request, project);
+    let shown = slice.of(&found).iter().filter_map(|at| all.get(*at));
+    let shown: Vec<Value> = shown.map(|rds| rds.shown(all)).collect();
+    let total = total(switches, found.len(), all.len());
+    Ok(page("instances", &shown, total, asked, slice))
+}
+
+/// Where in the project the instances are that a request is about, whatever its page.
+pub(super) fn instances_found(request: &Request, project: &Project) -> Vec<usize> {
+    let like = |parameter: &str, value: &str| match request.parameter(parameter) {
         None => true,
         // A leading asterisk makes the search fuzzy.
-        Some(name) => match name.strip_prefix('*') {
-            Some(part) => instance.name.contains(part),
-            None => instance.name == name,
+        Some(asked) => match asked.strip_prefix('*') {
+            Some(part) => value.contains(part),
+            None => value == asked,
         },
     };
-    let found: Vec<&RdsInstance> = project
-        .rds
-        .iter()
-        .filter(|rds| is("id", &rds.id) && is("type", &rds.kind) && named(rds))
-        .filter(|rds| is("datastore_type", &rds.engine))
-        .collect();
-    let shown: Vec<Value> = slice.of(&found).iter().map(|rds| rds.shown()).collect();
-    let body = json!({ "instances": shown, "total_count": found.len() });
-    Ok(Answer::json(200, &body))
+    let kind = request.parameter("type");
+    let engine = request.parameter("datastore_type");
+    let passes = |rds: &RdsInstance| {
+        like("id", &rds.id)
+            && like("name", &rds.name)
+            && kind.is_none_or(|kind| rds.kind.eq_ignore_ascii_case(kind))
+            // The one filter of which the documents say that case matters.
+            && engine.is_none_or(|engine| rds.engine == engine)
+    };
+    let all = project.rds.iter().enumerate();
+    all.filter(|(_, rds)| passes(rds)).map(|(at, _)| at).collect()
 }
 
 /// The automated backup policy of an instance.
-pub(super) fn policy(instance_id: &str, project: &Project) -> Result<Answer, Answer> {
+pub(super) fn policy(
+    instance_id: &str,
+    project: &Project,
+    switches: &Switches,
+) -> Result<Answer, Answer> {
     let instance = instance(instance_id, project)?;
+    if instance.is_replica() {
+        // No document tells what becomes of such a question.
+        match switches.policy_of_replica {
+            ReplicaPolicy::BadRequest => {
+                return Err(parameter_error("the DB instance is a read replica"));
+            }
+            ReplicaPolicy::NotFound => return Err(no_instance()),
+            ReplicaPolicy::Told => {}
+        }
+    }
     Ok(Answer::json(200, &instance.shown_policy()))
 }
 
-/// The restorable ranges of an instance: from its oldest completed full backup to its newest
-/// completed record, in milliseconds.
+/// The restorable ranges of an instance, in milliseconds: from its oldest completed full backup to
+/// its newest completed record, unless it has others. With a date, those that touch that day.
 pub(super) fn restore_time(
+    request: &Request,
     instance_id: &str,
     project: &Project,
     now: Timestamp,
 ) -> Result<Answer, Answer> {
     let instance = instance(instance_id, project)?;
+    let day = match request.parameter("date") {
+        None => None,
+        Some(date) => {
+            Some(time::day(date).ok_or_else(|| parameter_error("date format is invalid"))?)
+        }
+    };
     let ranges = instance.restore_ranges.clone().unwrap_or_else(|| {
         let records = project.rds_records(instance_id, now);
         let completed = || records.iter().filter(|record| record.status == "COMPLETED");
@@ -109,6 +148,7 @@ pub(super) fn restore_time(
     });
     let ranges: Vec<Value> = ranges
         .iter()
+        .filter(|(start, end)| day.is_none_or(|(first, next)| *start < next && *end >= first))
         .map(|(start, end)| {
             json!({ "start_time": start.as_millisecond(), "end_time": end.as_millisecond() })
         })

@@ -21,6 +21,23 @@ pub(super) enum Call {
     Versions,
 }
 
+impl Call {
+    /// The action that a caller must be allowed, if the documents of the service have one.
+    pub(super) fn action(self) -> Option<&'static str> {
+        match self {
+            // DDM documents no actions; these are named like those of RDS.
+            Self::DdmBackups => Some("ddm:backup:list"),
+            Self::DdmInstances => Some("ddm:instance:list"),
+            Self::Projects => Some("iam:projects:listProjects"),
+            Self::RdsBackups => Some("rds:backup:list"),
+            Self::RdsInstances | Self::RdsPolicy | Self::RdsRestoreTime => {
+                Some("rds:instance:list")
+            }
+            Self::Catalog | Self::OwnProjects | Self::Token | Self::Versions => None,
+        }
+    }
+}
+
 /// A call with the ids in its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {

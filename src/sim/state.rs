@@ -15,7 +15,7 @@ use super::{
     log::{Caller, Log, Seen},
     rds,
     record::{DdmBackup, RdsBackup},
-    request::Request,
+    request::{Request, Service},
     route::{self, Call, Route},
     switches::Switches,
 };
@@ -88,6 +88,15 @@ impl State {
         Received { number, project, delay, action, caller }
     }
 
+    /// Whether the caller is known and may use the project, and yet may not make this call.
+    fn is_denied(&self, request: &Request, received: &Received) -> bool {
+        let action = Route::of(request).ok().and_then(|route| route.call.action());
+        let caller = received.caller.as_ref().ok();
+        action
+            .zip(caller)
+            .is_some_and(|(action, caller)| iam::is_denied(action, &self.estate, caller))
+    }
+
     /// Decides on the answer.
     pub(super) fn reply(
         &mut self,
@@ -100,7 +109,10 @@ impl State {
             Action::Close => return Reply::Close,
             Action::Hang => return Reply::Hang,
             // A refusal can come from the edge; contents are for those who may see them.
-            Action::Answer(answer) if answer.status >= 300 || received.caller.is_ok() => {
+            Action::Answer(answer)
+                if answer.status >= 300
+                    || received.caller.is_ok() && !self.is_denied(request, received) =>
+            {
                 Reply::Whole(answer.clone())
             }
             Action::Cut => Reply::Cut(self.answer(request, received, now, addresses)),
@@ -146,12 +158,20 @@ impl State {
         if caller != Caller::Nobody {
             self.throttle.pass(&caller, &self.switches, now)?;
         }
+        let route = Route::of(request)?;
+        let is_denied = self.is_denied(request, received);
+        let is_list_of_instances = matches!(route.call, Call::DdmInstances | Call::RdsInstances);
+        let is_hidden =
+            is_denied && is_list_of_instances && self.switches.denied_instances_are_hidden;
+        if is_denied && !is_hidden {
+            return Err(denied(request.service));
+        }
         if let Action::Endless(endless) = received.action
+            && !is_hidden
             && let Some(page) = change::endless_page(endless, request, self, now)
         {
             return Ok(page);
         }
-        let route = Route::of(request)?;
         let switches = &self.switches;
         match route.call {
             Call::Token => {
@@ -171,19 +191,26 @@ impl State {
                 let project = project(&route, &self.estate)?;
                 ddm::backups(request, project, switches, now, &mut self.ddm_lists)
             }
-            Call::DdmInstances => ddm::instances(request, project(&route, &self.estate)?),
+            Call::DdmInstances | Call::RdsInstances => {
+                let project = project(&route, &self.estate)?;
+                let nothing = Project::new(&project.id, &project.name);
+                let seen = if is_hidden { &nothing } else { project };
+                match request.service {
+                    Service::Ddm => ddm::instances(request, seen, switches),
+                    _ => rds::instances(request, seen, switches),
+                }
+            }
             Call::RdsBackups => {
                 let project = project(&route, &self.estate)?;
                 rds::backups(request, project, switches, now, &mut self.rds_lists)
             }
-            Call::RdsInstances => rds::instances(request, project(&route, &self.estate)?),
             Call::RdsPolicy => {
                 let instance_id = route.instance.unwrap_or_default();
-                rds::policy(instance_id, project(&route, &self.estate)?)
+                rds::policy(instance_id, project(&route, &self.estate)?, switches)
             }
             Call::RdsRestoreTime => {
                 let instance_id = route.instance.unwrap_or_default();
-                rds::restore_time(instance_id, project(&route, &self.estate)?, now)
+                rds::restore_time(request, instance_id, project(&route, &self.estate)?, now)
             }
         }
     }
@@ -194,4 +221,16 @@ impl State {
 fn project<'a>(route: &Route<'_>, estate: &'a Estate) -> Result<&'a Project, Answer> {
     let found = route.project.and_then(|id| estate.project(id));
     found.ok_or_else(|| Answer::gateway(403, "APIGW.0302", "The project does not exist"))
+}
+
+/// The refusal of a service to do what is not allowed. RDS and DDM say the same of what is not there.
+fn denied(service: Service) -> Answer {
+    let message = "Resource not found or permission denied.";
+    match service {
+        Service::Ddm => Answer::ddm(403, "DBS.280015", message),
+        Service::Iam => {
+            Answer::iam(403, "Forbidden", "You are not authorized to perform the requested action.")
+        }
+        Service::Rds => Answer::rds(403, "DBS.200044", message),
+    }
 }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
     reason = "each is one open question, and any combination can be the truth"
 )]
 pub struct Switches {
-    /// The order of the backup lists.
+    /// The order of the backup lists. Instances are listed in the order of the estate.
     pub order: Order,
     /// Whether an RDS list that was asked without a type holds the incrementals too.
     pub untyped_holds_incrementals: bool,
@@ -35,6 +35,13 @@ pub struct Switches {
     pub refuses_fragment_of_others: bool,
     /// Whether the RDS list still answers for a deleted instance with backups left.
     pub lists_deleted_instances: bool,
+    /// What is told of the policy of a read replica.
+    pub policy_of_replica: ReplicaPolicy,
+    /// Whether whoever may not list the instances gets an empty list rather than a refusal.
+    pub denied_instances_are_hidden: bool,
+    /// Whether the DDM instance list tells the page numbers of the documents' sample, which do not
+    /// fit one another, whatever page was asked.
+    pub ddm_page_numbers_are_nonsense: bool,
     /// Throttling per user or key.
     pub rate_limit: Option<RateLimit>,
     /// The seconds in `Retry-After` of a 429.
@@ -60,6 +67,9 @@ impl Default for Switches {
             refuses_incremental_of_sql_server: false,
             refuses_fragment_of_others: false,
             lists_deleted_instances: false,
+            policy_of_replica: ReplicaPolicy::BadRequest,
+            denied_instances_are_hidden: false,
+            ddm_page_numbers_are_nonsense: false,
             rate_limit: None,
             retry_after: None,
             token_lifetime: SignedDuration::from_hours(24),
@@ -99,8 +109,20 @@ pub enum Total {
     Filtered,
     /// Nothing: always this number.
     Fixed(u64),
-    /// All records of the instance (RDS) or project (DDM), whatever the filters.
+    /// All records of the instance (RDS) or project (DDM), whatever the filters; for a list of
+    /// instances, all of the project.
     Unfiltered,
+}
+
+/// What is told of the automated backup policy of a read replica, which has no backups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaPolicy {
+    /// That the request is wrong.
+    BadRequest,
+    /// That there is no such instance.
+    NotFound,
+    /// Its policy, as of any instance.
+    Told,
 }
 
 /// How a missing end is shown.

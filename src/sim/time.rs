@@ -1,6 +1,10 @@
 //! The forms in which the cloud writes and reads times.
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 
 /// The form of the backup lists: `2018-08-06T12:41:14+0000`, an offset without a colon.
 pub fn listed(time: Timestamp) -> String {
@@ -32,6 +36,13 @@ pub(super) fn asked(text: &str) -> Option<Timestamp> {
     Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", text).ok()
 }
 
+/// Reads a date of the query `yyyy-mm-dd`: the begin of that day in UTC, and that of the next one.
+pub(super) fn day(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let date = Date::strptime("%Y-%m-%d", text).ok().filter(|_| text.len() == DAY_LENGTH)?;
+    let begin = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some((begin, begin.checked_add(SignedDuration::from_hours(24)).ok()?))
+}
+
 /// Reads `X-Sdk-Date`.
 pub(super) fn signed(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
@@ -44,6 +55,7 @@ pub(super) fn apart(one: Timestamp, other: Timestamp) -> SignedDuration {
 }
 
 const ASKED_SHAPE: &str = "0000-00-00T00:00:00+0000";
+const DAY_LENGTH: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -63,6 +75,16 @@ mod tests {
             "",
         ] {
             assert_eq!(asked(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_read_only_in_the_documented_form_and_ends_with_the_next_one() {
+        let (first, next) = day("2024-02-29").unwrap();
+        assert_eq!(listed(first), "2024-02-29T00:00:00+0000");
+        assert_eq!(listed(next), "2024-03-01T00:00:00+0000");
+        for wrong in ["2023-02-29", "2024-2-29", "20240229", "29.02.2024", "2024-02-29T00", ""] {
+            assert_eq!(day(wrong), None, "{wrong}");
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{
-    Caller, Change, Clock, Cloud, Endless, Estate, Fault, Order, Project, RateLimit, RdsBackup,
-    RdsInstance, Schedule, Service, estate,
+    Caller, Change, Clock, Cloud, DdmInstance, Endless, Estate, Fault, Order, Policy, Project,
+    RateLimit, RdsBackup, RdsInstance, Schedule, Service, estate,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -25,9 +25,13 @@ impl Got {
     }
 
     fn ids(&self) -> Vec<String> {
-        let list = self.json();
-        let backups = list["backups"].as_array().unwrap().iter();
-        backups.map(|backup| backup["id"].as_str().unwrap().to_owned()).collect()
+        self.ids_of("backups")
+    }
+
+    fn ids_of(&self, list: &str) -> Vec<String> {
+        let body = self.json();
+        let shown = body[list].as_array().unwrap().iter();
+        shown.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -420,4 +424,217 @@ async fn a_late_answer_is_the_ordinary_one_and_others_overtake_it() {
     };
     tokio::join!(late, prompt);
     assert_eq!(cloud.most_in_flight(estate::PROJECT_ID), 2);
+}
+
+const ROUTER: &str = "169f4f2fd6a94b6c8b1e5bd104385a18in09";
+
+/// An instance list of each service: its host, its path, and the name of its total.
+fn instance_lists(cloud: &Cloud) -> [(Service, String, String, &'static str); 2] {
+    let (rds, ddm) = (cloud.rds_url().to_owned(), cloud.ddm_url().to_owned());
+    let path = |version: &str| format!("/{version}/{}/instances", estate::PROJECT_ID);
+    [
+        (Service::Rds, rds, path("v3"), "total_count"),
+        (Service::Ddm, ddm, path("v1"), "total_record"),
+    ]
+}
+
+/// Ten instances of each service.
+fn many_instances() -> Estate {
+    (0..10).fold(Estate::new(), |estate, at| {
+        estate
+            .with_rds(RdsInstance::new(&format!("{at:032x}in01"), "x"))
+            .with_ddm(DdmInstance::new(&format!("{at:032x}in09"), "x"))
+    })
+}
+
+#[tokio::test]
+async fn faults_strike_the_instance_lists_as_they_do_the_backup_lists() {
+    let cloud = cloud(many_instances()).await;
+    let token = token(&cloud).await;
+    for (service, host, path, total) in instance_lists(&cloud) {
+        let read = async || get(&token, &host, &path).await;
+        let once = |fault: Fault| cloud.fault(fault.on(service).at("/instances").once());
+        once(Fault::status(503));
+        assert_eq!(read().await.unwrap().status, 503);
+        once(Fault::close());
+        assert!(read().await.is_err());
+        once(Fault::cut());
+        let error = read().await.err().unwrap();
+        assert!(error.is_body() || error.is_decode(), "{error:?}");
+        once(Fault::huge_body());
+        let huge = read().await.unwrap();
+        assert!(huge.body.len() > 8 << 20);
+        assert_eq!(
+            (huge.json()["instances"].clone(), huge.json()[total].clone()),
+            (json!([]), json!(0))
+        );
+        once(Fault::hang());
+        let request = client().get(format!("{host}{path}")).header("X-Auth-Token", &token);
+        let hanging = send(request.timeout(Duration::from_millis(300))).await;
+        assert!(hanging.err().unwrap().is_timeout());
+        assert_eq!(read().await.unwrap().json()[total], 10);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_instances_can_move_between_two_pages_or_have_no_end() {
+    let cloud = cloud(many_instances()).await;
+    let token = token(&cloud).await;
+    for (service, host, path, total) in instance_lists(&cloud) {
+        let page = async |offset: usize| {
+            get(&token, &host, &format!("{path}?limit=5&offset={offset}")).await.unwrap()
+        };
+        let ids = |got: &Got| got.ids_of("instances");
+        cloud.fault(Fault::change(Change::InsertAtHead).on(service).once());
+        let (first, second) = (page(0).await, page(5).await);
+        assert_eq!(ids(&first)[4], ids(&second)[0], "an instance is seen twice");
+        assert_eq!(second.json()[total], 11);
+
+        cloud.fault(Fault::change(Change::DeleteHead).on(service).once());
+        let (first, second) = (page(0).await, page(5).await);
+        assert_eq!(second.json()[total], 10);
+        assert!(ids(&page(10).await).is_empty());
+        assert_eq!(ids(&first).len() + ids(&second).len(), 10, "of eleven, one was missed");
+
+        cloud.fault(Fault::endless(Endless::Fixed(4)).on(service).at("/instances"));
+        let mut endless = ids(&page(0).await);
+        endless.extend(ids(&page(5).await));
+        endless.sort();
+        endless.dedup();
+        assert_eq!(endless.len(), 10);
+        assert_eq!(page(0).await.json()[total], 4);
+    }
+    cloud.clear_faults();
+    let vanish = Change::apply(|estate, _| {
+        estate.projects[0].rds.clear();
+        estate.projects[0].ddm.clear();
+    });
+    cloud.fault(Fault::change(vanish).at("/v3/").once());
+    // The change comes after the page that is answered.
+    let [rds, ddm] = instance_lists(&cloud);
+    for ((_, host, path, total), expected) in [(&rds, 10), (&rds, 0), (&ddm, 0)] {
+        assert_eq!(get(&token, host, path).await.unwrap().json()[*total], expected);
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_is_denied_is_refused_in_the_words_of_its_service() {
+    let cloud = cloud(orders().with_ddm(DdmInstance::new(ROUTER, "router"))).await;
+    let token = token(&cloud).await;
+    let project = estate::PROJECT_ID;
+    let (rds, ddm) = (cloud.rds_url().to_owned(), cloud.ddm_url().to_owned());
+    let iam = cloud.iam_url().trim_end_matches("/v3").to_owned();
+    let about_orders = format!("/v3/{project}/instances/{ORDERS}");
+    let calls = [
+        (&rds, format!("/v3/{project}/instances"), "rds:instance:list"),
+        (&rds, format!("{about_orders}/backups/policy"), "rds:instance:list"),
+        (&rds, format!("{about_orders}/restore-time"), "rds:instance:list"),
+        (&rds, backups(""), "rds:backup:list"),
+        (&ddm, format!("/v1/{project}/instances"), "ddm:instance:list"),
+        (&ddm, format!("/v3/{project}/backups"), "ddm:backup:list"),
+        (&iam, "/v3/projects".to_owned(), "iam:projects:listProjects"),
+    ];
+    let actions: Vec<&str> = calls.iter().map(|call| call.2).collect();
+    for denied in actions {
+        cloud.change(|estate| estate.users[0].denied = vec![denied.to_owned()]);
+        for (host, target, action) in &calls {
+            let got = get(&token, host, target).await.unwrap();
+            if *action != denied {
+                assert_eq!(got.status, 200, "{target} needs {action}, and {denied} is denied");
+                continue;
+            }
+            assert_eq!(got.status, 403, "{target}");
+            let body = got.json();
+            let code = match action.split(':').next() {
+                Some("rds") => ("DBS.200044", &body["error_code"]),
+                Some("ddm") => ("DBS.280015", &body["errCode"]),
+                _ => ("Forbidden", &body["error"]["title"]),
+            };
+            assert_eq!(code.0, code.1, "{target}");
+        }
+    }
+    cloud.change(|estate| estate.users[0].denied = vec!["rds:backup:list".to_owned()]);
+    cloud.fault(Fault::body("[]").on(Service::Rds));
+    let got = get(&token, &rds, &backups("")).await.unwrap();
+    assert_eq!(got.status, 403, "contents on demand are not for them either");
+}
+
+#[tokio::test]
+async fn a_narrowed_permission_can_empty_the_instance_lists_without_a_word() {
+    let cloud = cloud(many_instances()).await;
+    let token = token(&cloud).await;
+    cloud.switches(|switches| switches.denied_instances_are_hidden = true);
+    for (_, host, path, total) in instance_lists(&cloud) {
+        let list = async || get(&token, &host, &path).await.unwrap();
+        let before = list().await;
+        assert_eq!(before.json()[total], 10);
+        cloud.change(|estate| {
+            let actions = ["rds:instance:list", "ddm:instance:list", "rds:backup:list"];
+            estate.users[0].denied = actions.map(str::to_owned).to_vec();
+        });
+        let after = list().await;
+        assert_eq!((after.status, after.ids_of("instances").len()), (200, 0));
+        assert_eq!(after.json()[total], 0);
+        let backups = get(&token, cloud.rds_url(), &backups("")).await.unwrap();
+        assert_eq!(backups.status, 403, "only the lists of instances are emptied");
+        cloud.change(|estate| estate.users[0].denied.clear());
+        assert_eq!(list().await.body, before.body);
+    }
+}
+
+#[tokio::test]
+async fn the_policy_and_the_restorable_ranges_of_an_instance_are_told_as_set() {
+    let range = |from: i64, to: i64| {
+        let ago = |hours| now() - SignedDuration::from_hours(hours);
+        (ago(from), ago(to))
+    };
+    let set = RdsInstance::new(ORDERS, "orders")
+        .with_policy(Policy::new(30, "23:30-00:30", "1,3,5"))
+        .with_restore_ranges([range(96, 60), range(40, 0)]);
+    let cloud = cloud(Estate::new().with_rds(set)).await;
+    let token = token(&cloud).await;
+    let read = async |call: &str| {
+        let target = format!("/v3/{}/instances/{ORDERS}/{call}", estate::PROJECT_ID);
+        get(&token, cloud.rds_url(), &target).await.unwrap()
+    };
+    let policy = json!({ "keep_days": 30, "start_time": "23:30-00:30", "period": "1,3,5" });
+    assert_eq!(read("backups/policy").await.json()["backup_policy"], policy);
+    let both = read("restore-time").await.json()["restore_time"].clone();
+    let milliseconds = |time: Timestamp| json!(time.as_millisecond());
+    assert_eq!(both[0]["start_time"], milliseconds(range(96, 60).0));
+    assert_eq!(both[1]["end_time"], milliseconds(now()));
+    let today = read("restore-time?date=2025-03-10").await.json()["restore_time"].clone();
+    assert_eq!(today, json!([both[1]]));
+    let long_ago = read("restore-time?date=2025-01-01").await.json();
+    assert_eq!(long_ago, json!({ "restore_time": [] }));
+
+    cloud.change(|estate| {
+        let orders = &mut estate.projects[0].rds[0];
+        orders.raw_policy = Some(json!({ "backup_policy": { "keep_days": "7" } }));
+    });
+    assert_eq!(read("backups/policy").await.json()["backup_policy"]["keep_days"], "7");
+}
+
+#[tokio::test]
+async fn backups_of_a_deleted_ddm_instance_stay_listed_when_the_instance_is_not() {
+    let estate = Estate::new()
+        .with_ddm(DdmInstance::new(ROUTER, "router"))
+        .with_schedule(Schedule::metadata(ROUTER, "router", 2));
+    let cloud = cloud(estate).await;
+    let counts = async || {
+        // A token lives for a day, and the clock moves by more.
+        let token = token(&cloud).await;
+        let [_, (_, host, path, total)] = instance_lists(&cloud);
+        let instances = get(&token, &host, &path).await.unwrap().json()[total].clone();
+        let target = format!("/v3/{}/backups?limit=128", estate::PROJECT_ID);
+        let backups = get(&token, &host, &target).await.unwrap().json()["total"].clone();
+        (instances.as_u64().unwrap(), backups.as_u64().unwrap())
+    };
+    assert_eq!(counts().await, (1, 30));
+    cloud.change(|estate| estate.projects[0].delete_instance(ROUTER, now()));
+    assert_eq!(counts().await, (0, 30));
+    cloud.clock().advance(SignedDuration::from_hours(29 * 24));
+    assert_eq!(counts().await, (0, 1));
+    cloud.clock().advance(SignedDuration::from_hours(24));
+    assert_eq!(counts().await, (0, 0));
 }

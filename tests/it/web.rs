@@ -24,7 +24,7 @@ async fn demo() -> (Cloud, Daemon) {
         .unwrap();
     let keys = "discover: true\nrestore_window: true";
     let mut setup = Setup::new(&cloud).with_ddm().with_rds_keys(keys);
-    for instance in cloud.estate().projects[0].rds.clone() {
+    for instance in cloud.estate().projects[0].primaries() {
         setup = setup
             .with_rds(&instance.id, &format!("name: {}, labels: {{ team: blue }}", instance.name));
     }

@@ -7,7 +7,7 @@ use super::{AccessKey, Estate, PASSWORD, Project, USER, User};
 use crate::sim::{
     clock::moved,
     id,
-    instance::{DdmInstance, RdsInstance},
+    instance::{DdmInstance, Policy, RdsInstance},
     record::RdsBackup,
     schedule::Schedule,
 };
@@ -15,6 +15,10 @@ use crate::sim::{
 /// Six instances in the project `demo`, as they stand at this time: `orders` is healthy, the last
 /// backup of `customers` failed, `reports` had none for three days, `sandbox` never had one,
 /// `warehouse` has been backing up for nine hours, and `shop-router` is a healthy DDM instance.
+/// Besides there is `orders-read`, a read replica of `orders`, of which there are no backups.
+///
+/// The automated policy of each is of the hour at which its daily backup begins (`sandbox`, where none
+/// ever began, has one all the same), and keeps them for a week.
 ///
 /// The user is `backup-exporter`; the keys are those of the constants of this module.
 pub fn demo(now: Timestamp) -> Estate {
@@ -25,6 +29,9 @@ pub fn demo(now: Timestamp) -> Estate {
     let sandbox = id("sandbox", "in01");
     let warehouse = id("warehouse", "in03");
     let router = id("shop-router", "in09");
+    let rds = |id: &str, name: &str, ago| {
+        RdsInstance::new(id, name).with_policy(Policy::daily_at(moved(now, -hours(ago))))
+    };
 
     let estate = Estate {
         users: vec![User::new(USER, PASSWORD)],
@@ -32,11 +39,12 @@ pub fn demo(now: Timestamp) -> Estate {
         projects: vec![Project::new(DEMO_PROJECT_ID, "demo")],
     };
     estate
-        .with_rds(RdsInstance::new(&orders, "orders"))
+        .with_rds(rds(&orders, "orders", 5))
         .with_schedule(daily(&orders, now, hours(5), 8_400_000))
         .with_schedule(Schedule::incremental(&orders))
         .with_rds_backups([before_release(&orders, now, 3), before_release(&orders, now, 17)])
-        .with_rds(RdsInstance::new(&customers, "customers"))
+        .with_rds(RdsInstance::replica(&id("orders-read", "in01"), "orders-read", &orders))
+        .with_rds(rds(&customers, "customers", 6))
         .with_schedule(Schedule {
             from: Some(moved(now, -hours(7 * 24))),
             keep: FOR_EVER,
@@ -44,7 +52,7 @@ pub fn demo(now: Timestamp) -> Estate {
             ..daily(&customers, now, hours(6), 3_100_000)
         })
         .with_schedule(Schedule::incremental(&customers))
-        .with_rds(RdsInstance::new(&reports, "reports"))
+        .with_rds(rds(&reports, "reports", 4))
         .with_schedule(Schedule {
             from: Some(moved(now, -hours(7 * 24))),
             keep: FOR_EVER,
@@ -52,7 +60,7 @@ pub fn demo(now: Timestamp) -> Estate {
             ..daily(&reports, now, hours(4), 22_500_000)
         })
         .with_rds(RdsInstance::new(&sandbox, "sandbox"))
-        .with_rds(RdsInstance::new(&warehouse, "warehouse"))
+        .with_rds(rds(&warehouse, "warehouse", 9))
         .with_schedule(Schedule {
             from: Some(moved(now, -hours(7 * 24))),
             keep: FOR_EVER,
@@ -139,6 +147,41 @@ mod tests {
         assert_eq!(warehouse[1], (ok, 33));
         let now = NOW.parse().unwrap();
         assert_eq!(demo(now).projects[0].ddm_records(now).len(), 30);
+    }
+
+    #[test]
+    fn the_demo_has_a_replica_that_is_no_primary_and_has_no_backups() {
+        let now = NOW.parse().unwrap();
+        let project = &demo(now).projects[0];
+        let primaries: Vec<&str> = project.primaries().map(|rds| rds.name.as_str()).collect();
+        assert_eq!(primaries, ["orders", "customers", "reports", "sandbox", "warehouse"]);
+        assert_eq!(project.rds.len(), 6);
+        let replica = project.rds.iter().find(|rds| rds.is_replica()).unwrap();
+        assert_eq!(replica.name, "orders-read");
+        assert_eq!(replica.replica_of.as_ref(), Some(&project.rds[0].id));
+        assert!(project.rds_records(&replica.id, now).is_empty());
+    }
+
+    #[test]
+    fn the_daily_backups_of_the_demo_begin_in_the_window_of_their_policy() {
+        let now: Timestamp = NOW.parse().unwrap();
+        let project = &demo(now).projects[0];
+        let mut checked = 0;
+        for rds in project.primaries() {
+            assert_eq!(rds.policy.keep_days, 7);
+            let minutes = |text: &str| -> i64 {
+                let (hour, minute) = text.split_once(':').unwrap();
+                60 * hour.parse::<i64>().unwrap() + minute.parse::<i64>().unwrap()
+            };
+            let (from, to) = rds.policy.start_time.split_once('-').unwrap();
+            let records = project.rds_records(&rds.id, now);
+            for record in records.iter().filter(|record| record.kind == "auto") {
+                let begin = record.begin.unwrap().as_second() / 60 % (24 * 60);
+                assert!((minutes(from)..minutes(to)).contains(&begin), "{}: {begin}", rds.name);
+                checked += 1;
+            }
+        }
+        assert!(checked > 20, "{checked}");
     }
 
     #[test]

@@ -174,15 +174,65 @@ fn a_type_foreign_to_the_engine_is_empty_or_refused() {
     assert!(answer(&own, &strict).is_ok());
 }
 
+/// The answer of a call about one instance: the body, or status and code of the refusal.
+fn read(answer: Result<Answer, Answer>) -> Result<Value, Value> {
+    let body = |answer: &Answer| -> Value { serde_json::from_slice(&answer.body).unwrap() };
+    answer
+        .map(|answer| body(&answer))
+        .map_err(|answer| json!([answer.status, body(&answer)["error_code"]]))
+}
+
+fn ranges(instance_id: &str, project: &Project, query: &str) -> Result<Value, Value> {
+    let target = format!("/v3/p/instances/{instance_id}/restore-time?{query}");
+    let request = Request::new(Service::Rds, "GET", &target, Vec::new(), Vec::new());
+    let body = read(restore_time(&request, instance_id, project, at(60)));
+    body.map(|body| body["restore_time"].clone())
+}
+
 #[test]
 fn the_restorable_range_ends_with_the_newest_increment() {
-    let answer = restore_time(MYSQL, &project(), at(60)).unwrap();
-    let body: Value = serde_json::from_slice(&answer.body).unwrap();
     let hour = 3_600_000;
     let range = json!({ "start_time": hour, "end_time": 50 * hour });
-    assert_eq!(body, json!({ "restore_time": [range] }));
-    let answer = restore_time(SQL_SERVER, &project(), at(60)).unwrap();
-    assert_eq!(answer.body, br#"{"restore_time":[]}"#);
+    assert_eq!(ranges(MYSQL, &project(), "").unwrap(), json!([range]));
+    assert_eq!(ranges(SQL_SERVER, &project(), "").unwrap(), json!([]));
+    assert_eq!(ranges("unknown", &project(), "").unwrap_err(), json!([404, "DBS.200045"]));
+}
+
+#[test]
+fn restorable_ranges_can_have_holes_and_a_date_asks_for_those_that_touch_its_day() {
+    let mut project = project();
+    let with = |project: &mut Project, ranges: &[(i64, i64)]| {
+        let ranges = ranges.iter().map(|(start, end)| (at(*start), at(*end)));
+        project.rds[0] = RdsInstance::new(MYSQL, "orders").with_restore_ranges(ranges);
+    };
+    with(&mut project, &[(1, 23), (24, 47), (48, 96)]);
+    let starts = |query: &str| -> Vec<i64> {
+        let ranges = ranges(MYSQL, &project, query).unwrap();
+        let starts = ranges.as_array().unwrap().iter();
+        starts.map(|range| range["start_time"].as_i64().unwrap() / 3_600_000).collect()
+    };
+    assert_eq!(starts(""), [1, 24, 48]);
+    assert_eq!(starts("date=1970-01-01"), [1]);
+    assert_eq!(starts("date=1970-01-02"), [24]);
+    assert_eq!(starts("date=1970-01-04"), [48]);
+    assert_eq!(starts("date=1970-01-05"), [48], "its end is the first moment of that day");
+    assert!(starts("date=1970-01-06").is_empty());
+    for wrong in ["date=1970-1-1", "date=yesterday", "date=1970-01-01T00:00:00Z"] {
+        let refusal = ranges(MYSQL, &project, wrong).unwrap_err();
+        assert_eq!(refusal, json!([400, "DBS.200001"]), "{wrong}");
+    }
+    with(&mut project, &[]);
+    assert_eq!(ranges(MYSQL, &project, "").unwrap(), json!([]));
+}
+
+/// Names of the listed instances, and the page as it is.
+fn instance_page(query: &str, project: &Project, switches: &Switches) -> (Vec<String>, Value) {
+    let target = format!("/v3/p/instances?{query}");
+    let request = Request::new(Service::Rds, "GET", &target, Vec::new(), Vec::new());
+    let page = read(instances(&request, project, switches)).unwrap();
+    let shown = page["instances"].as_array().unwrap().iter();
+    let names = shown.map(|one| one["name"].as_str().unwrap_or("(none)").to_owned());
+    (names.collect(), page)
 }
 
 #[test]
@@ -191,33 +241,106 @@ fn instances_are_found_by_what_the_query_says_and_counted_before_paging() {
     let replica = "c48e43ff268f4c0e879652d65e63d0fbin01";
     let read_only = RdsInstance::replica(replica, "orders-read", MYSQL);
     project.rds.push(read_only.with_status("SHUTDOWN"));
-    let list = |query: &str| -> (Vec<String>, Value) {
-        let target = format!("/v3/p/instances?{query}");
-        let request = Request::new(Service::Rds, "GET", &target, Vec::new(), Vec::new());
-        let answer = instances(&request, &project).unwrap();
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        let shown = body["instances"].as_array().unwrap().iter();
-        let names = shown.map(|one| one["name"].as_str().unwrap().to_owned());
-        (names.collect(), body["total_count"].clone())
-    };
-    assert_eq!(list("").1, 3);
-    assert_eq!(list("offset=1&limit=1"), (vec!["reports".to_owned()], json!(3)));
-    assert_eq!(list("name=orders").0, ["orders"]);
-    assert_eq!(list("name=*orders").0, ["orders", "orders-read"]);
-    assert_eq!(list("type=Replica").0, ["orders-read"]);
-    assert_eq!(list("datastore_type=sqlserver").0, ["reports"]);
-    assert_eq!(list(&format!("id={MYSQL}")).0, ["orders"]);
+    let page = |query: &str| instance_page(query, &project, &Switches::default());
+    let names = |query: &str| page(query).0;
+    assert_eq!(page("").1["total_count"], 3);
+    assert_eq!(names("offset=1&limit=1"), ["reports"]);
+    assert_eq!(page("offset=1&limit=1").1["total_count"], 3);
+    assert_eq!(names("name=orders"), ["orders"]);
+    assert_eq!(names("name=*orders"), ["orders", "orders-read"]);
+    assert_eq!(names("type=Replica"), ["orders-read"]);
+    assert_eq!(names("datastore_type=SQLServer"), ["reports"]);
+    assert!(names("datastore_type=sqlserver").is_empty());
+    assert_eq!(names(&format!("id={MYSQL}")), ["orders"]);
+    assert_eq!(names("id=*in04"), ["reports"]);
 
-    let shown = project.rds[2].shown();
-    assert_eq!(shown["status"], "SHUTDOWN");
-    assert_eq!(shown["related_instance"], json!([{ "id": MYSQL, "type": "replica_of" }]));
+    let shown = &page("").1["instances"];
+    assert_eq!(shown[2]["status"], "SHUTDOWN");
+    assert_eq!(shown[2]["related_instance"], json!([{ "id": MYSQL, "type": "replica_of" }]));
+    assert_eq!(shown[0]["related_instance"], json!([{ "id": replica, "type": "replica" }]));
+    assert_eq!(page("type=Ha").1["instances"][0], shown[0], "whether its replica is listed or not");
+}
+
+#[test]
+fn the_pages_of_the_instance_list_are_those_of_the_switches() {
+    let mut project = Project::new("p", "shop");
+    let many = (0..250).map(|at| RdsInstance::new(&format!("{at:032x}in01"), &at.to_string()));
+    project.rds.extend(many);
+    let plain = Switches::default();
+    let (names, page) = instance_page("", &project, &plain);
+    assert_eq!((names.len(), &names[99]), (100, &"99".to_owned()));
+    assert_eq!(page["total_count"], 250);
+    assert_eq!(page.get("limit"), None);
+    assert_eq!(instance_page("offset=200", &project, &plain).0.len(), 50);
+    let capped = Switches { page_cap: Some(20), total: Total::Fixed(7), ..plain.clone() };
+    let (names, page) = instance_page("limit=100&offset=40", &project, &capped);
+    assert_eq!((names.len(), &names[0]), (20, &"40".to_owned()));
+    assert_eq!((&page["limit"], &page["total_count"]), (&json!(20), &json!(7)));
+    let stuck = Switches { offset_is_ignored: true, total: Total::Absent, ..plain.clone() };
+    let (names, page) = instance_page("offset=200", &project, &stuck);
+    assert_eq!(names[0], "0");
+    assert_eq!(page.get("total_count"), None);
+    let all = Switches { total: Total::Unfiltered, ..plain };
+    assert_eq!(instance_page("name=1", &project, &all).1["total_count"], 250);
+    for wrong in ["limit=0", "limit=101", "offset=-1"] {
+        let target = format!("/v3/p/instances?{wrong}");
+        let request = Request::new(Service::Rds, "GET", &target, Vec::new(), Vec::new());
+        let refusal = read(instances(&request, &project, &all)).unwrap_err();
+        assert_eq!(refusal, json!([400, "DBS.200001"]), "{wrong}");
+    }
+}
+
+#[test]
+fn instances_may_share_a_name_or_have_none() {
+    let mut project = project();
+    project.rds.push(RdsInstance::new("x", "orders"));
+    project.rds.push(RdsInstance::new("y", "").without_field("name"));
+    let (names, page) = instance_page("", &project, &Switches::default());
+    assert_eq!(names, ["orders", "reports", "orders", "(none)"]);
+    assert_eq!(page["total_count"], 4);
 }
 
 #[test]
 fn the_policy_is_told_for_known_instances_only() {
-    let answer = policy(MYSQL, &project()).unwrap();
-    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let told = |id: &str| read(policy(id, &project(), &Switches::default()));
+    let body = told(MYSQL).unwrap();
     assert_eq!(body["backup_policy"]["keep_days"], 7);
     assert_eq!(body["backup_policy"]["period"], "1,2,3,4,5,6,7");
-    assert_eq!(policy("unknown", &project()).unwrap_err().status, 404);
+    assert_eq!(told("unknown").unwrap_err(), json!([404, "DBS.200045"]));
+}
+
+#[test]
+fn the_policy_of_a_replica_is_refused_or_told_as_switched() {
+    let mut project = project();
+    project.rds.push(RdsInstance::replica("r", "orders-read", MYSQL));
+    let told = |policy_of_replica| {
+        let switches = Switches { policy_of_replica, ..Switches::default() };
+        read(policy("r", &project, &switches))
+    };
+    assert_eq!(told(ReplicaPolicy::BadRequest).unwrap_err(), json!([400, "DBS.200001"]));
+    assert_eq!(told(ReplicaPolicy::NotFound).unwrap_err(), json!([404, "DBS.200045"]));
+    let off = json!({ "backup_policy": { "keep_days": 0 } });
+    assert_eq!(told(ReplicaPolicy::Told).unwrap(), off);
+    assert!(ranges("r", &project, "").unwrap().as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_deleted_instance_is_not_found_unless_its_scheduled_backups_are_still_listed() {
+    let mut project = Project::new("p", "shop");
+    project.rds.push(RdsInstance::new(MYSQL, "orders"));
+    project.schedules.push(crate::sim::Schedule::daily(MYSQL, 0));
+    project.delete_instance(MYSQL, at(24 * 9));
+    let target = format!("/v3/p/backups?instance_id={MYSQL}");
+    let request = Request::new(Service::Rds, "GET", &target, Vec::new(), Vec::new());
+    let total = |lists_deleted_instances, days: i64| {
+        let switches = Switches { lists_deleted_instances, ..Switches::default() };
+        let memory = &mut Memory::default();
+        read(backups(&request, &project, &switches, at(24 * days), memory))
+            .map(|page| page["total_count"].clone())
+    };
+    assert_eq!(total(true, 9).unwrap(), 6);
+    assert_eq!(total(true, 14).unwrap(), 1);
+    for (lists, days) in [(true, 15), (false, 9)] {
+        assert_eq!(total(lists, days).unwrap_err(), json!([404, "DBS.200045"]));
+    }
 }
