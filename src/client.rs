@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::account::{Account, Ask};
 use crate::auth::Access;
+use crate::config::ProjectId;
 use crate::error::{Fault, Reason};
 use crate::http::Role;
 
@@ -18,7 +19,7 @@ use crate::http::Role;
 pub struct Client {
     access: Access,
     project: Box<str>,
-    project_id: Box<str>,
+    project_id: ProjectId,
     concurrency: usize,
     in_flight: Semaphore,
 }
@@ -40,11 +41,16 @@ impl RequestCount {
 impl Client {
     /// A client for the project of that name (the label) and id, with at most `concurrency`
     /// requests in flight.
-    pub fn new(account: Arc<Account>, project: &str, project_id: &str, concurrency: usize) -> Self {
+    pub fn new(
+        account: Arc<Account>,
+        project: &str,
+        project_id: &ProjectId,
+        concurrency: usize,
+    ) -> Self {
         Self {
             access: Access::new(account, project, project_id),
             project: project.into(),
-            project_id: project_id.into(),
+            project_id: project_id.clone(),
             concurrency,
             in_flight: Semaphore::new(concurrency),
         }
@@ -55,10 +61,20 @@ impl Client {
         self.access.account()
     }
 
+    /// The id of the project at the cloud, which may have to be looked up first.
+    pub async fn project_id(&self) -> Result<&str, Fault> {
+        self.access.project_id().await
+    }
+
     /// Whether a client for these would be the same.
-    pub fn serves(&self, account: &Arc<Account>, project_id: &str, concurrency: usize) -> bool {
+    pub fn serves(
+        &self,
+        account: &Arc<Account>,
+        project_id: &ProjectId,
+        concurrency: usize,
+    ) -> bool {
         Arc::ptr_eq(self.account(), account)
-            && *self.project_id == *project_id
+            && self.project_id == *project_id
             && self.concurrency == concurrency
     }
 
@@ -75,7 +91,7 @@ impl Client {
         query: &(impl Fn(Timestamp) -> Query + Sync),
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
-        let path = format!("/v3/{}/{path}", self.project_id);
+        let path = format!("/v3/{}/{path}", self.project_id().await?);
         let account = self.access.account();
         let mut proof = self.access.proof().await?;
         let mut refusals = 0;

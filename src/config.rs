@@ -3,12 +3,15 @@
 //! [`Config::load`] reads a file, [`Config::read`] a text without touching the process. Either
 //! gives a [`Config`] or every problem at once, each with its place. Nothing later checks again.
 
+mod cloud;
 mod credential;
+mod draft;
 pub mod duration;
 mod endpoint;
 mod file;
 mod label;
 mod parse;
+mod place;
 mod position;
 mod problem;
 mod project;
@@ -29,6 +32,7 @@ use secrecy::zeroize::Zeroizing;
 use crate::backup::{BackupType, InstanceId};
 use crate::error::Chain;
 use crate::product::Product;
+use draft::Draft;
 use report::Report;
 
 pub use endpoint::{Endpoint, is_loopback};
@@ -104,11 +108,20 @@ pub enum CredentialKind {
         auth_url: Endpoint,
         /// The name of the user.
         username: String,
-        /// The name of the domain that the user belongs to.
-        user_domain_name: String,
+        /// The domain that the user belongs to.
+        user_domain: Domain,
         /// The password.
         password: Secret,
     },
+}
+
+/// A domain (account) of the cloud.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Domain {
+    /// By its id.
+    Id(String),
+    /// By its name.
+    Name(String),
 }
 
 /// One project of the cloud.
@@ -116,8 +129,8 @@ pub enum CredentialKind {
 pub struct Project {
     /// The value of the label `project`; no other project has it.
     pub name: String,
-    /// The id at the cloud: letters, digits, `_` and `-`.
-    pub project_id: String,
+    /// The id at the cloud, or how to find it.
+    pub project_id: ProjectId,
     /// How to sign in.
     pub credential: Arc<Credential>,
     /// Every target of it is polled once per interval.
@@ -127,6 +140,20 @@ pub struct Project {
     pub labels: BTreeMap<String, String>,
     /// Its products in the order of [`crate::product::ALL`]; at least one.
     pub products: Vec<ProductConfig>,
+}
+
+/// The id of a project at the cloud: letters, digits, `_` and `-`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ProjectId {
+    /// The config has it.
+    Known(String),
+    /// IAM is asked for it.
+    LookedUp {
+        /// Of IAM; ends in `/v3`.
+        auth_url: Endpoint,
+        /// It is the one project of the first of these names that there is. At least one.
+        names: Vec<String>,
+    },
 }
 
 /// One product in a project.
@@ -209,13 +236,15 @@ fn check(
     let none = BTreeMap::new();
     let blocks = written.credentials.as_ref().unwrap_or(&none);
     // Each is checked, whatever is wrong with the one before it; so is each project.
-    let checked: Vec<_> = blocks
-        .iter()
-        .map(|(name, block)| credential::check(name, block, report, secrets))
-        .collect();
+    let drafts: Vec<Draft> =
+        blocks.iter().map(|(name, block)| credential::read(name, block, report, secrets)).collect();
+    let sites = place::check_all(written, &drafts, report);
+    let checked: Vec<_> =
+        drafts.iter().map(|draft| draft.finish(written, &sites, report)).collect();
     let credentials: Vec<Arc<Credential>> = checked.into_iter().flatten().map(Arc::new).collect();
+    let usable = project::Usable { credentials: &credentials, drafts: &drafts, sites: &sites };
     let projects =
-        project::check_all(written, &credentials, poll.as_ref().map(|poll| poll.interval), report);
+        project::check_all(written, &usable, poll.as_ref().map(|poll| poll.interval), report);
     Some(Config { poll: poll?, credentials, projects: projects? })
 }
 

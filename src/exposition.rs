@@ -116,7 +116,7 @@ fn instances(text: &mut Text, snapshot: &Snapshot) {
     let projects: BTreeSet<(&str, &str)> = snapshot
         .targets
         .iter()
-        .map(|state| (&*state.target.project, &*state.target.project_id))
+        .filter_map(|state| Some((&*state.target.project, state.project_id.as_deref()?)))
         .collect();
     let mut family = text.family(&metric::PROJECT_INFO);
     for (project, project_id) in projects {

@@ -42,6 +42,8 @@ pub struct Product {
     pub lists: fn(instance_id: &str) -> &'static [List],
     /// The query, besides offset and limit, that asks a question.
     pub query: fn(&Question<'_>) -> Vec<(&'static str, String)>,
+    /// Where the clouds offer it.
+    pub regions: &'static [Regions],
     /// Reads one answer to a question about the instance `asked`, or about the project.
     pub decode: fn(body: &[u8], asked: Option<&InstanceId>) -> Result<Page, DecodeError>,
 }
@@ -52,6 +54,11 @@ impl Product {
         let known =
             |(backup_type, _): &&(BackupType, _)| backup_type.name.eq_ignore_ascii_case(name);
         self.types.iter().find(known).map(|(backup_type, _)| *backup_type)
+    }
+
+    /// The regions in which a cloud offers it.
+    pub fn regions_of(&self, cloud: &str) -> &'static [&'static str] {
+        self.regions.iter().find(|regions| regions.cloud == cloud).map_or(&[], |it| it.names)
     }
 }
 
@@ -66,6 +73,15 @@ impl Eq for Product {}
 /// The product of that name.
 pub fn by_name(name: &str) -> Option<&'static Product> {
     ALL.into_iter().find(|product| product.name == name)
+}
+
+/// The regions in which one cloud offers a product.
+#[derive(Debug)]
+pub struct Regions {
+    /// The name of the cloud in a config.
+    pub cloud: &'static str,
+    /// The names of the regions.
+    pub names: &'static [&'static str],
 }
 
 /// What one list, and so one target, is about.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status};
+use crate::config::ProjectId;
 use crate::error::Fault;
 use crate::summary::{self, Summary};
 use crate::target::Target;
@@ -26,6 +27,8 @@ pub struct Snapshot {
 pub struct TargetState {
     /// Which one.
     pub target: Arc<Target>,
+    /// The cloud's id of its project; none as long as it is not known.
+    pub project_id: Option<Arc<str>>,
     /// How its last poll went; none before the first one ended.
     pub last_poll: Option<PollOutcome>,
     /// The end of its last successful poll.
@@ -97,8 +100,13 @@ pub struct TypeReading {
 impl TargetState {
     /// A target of which nothing is known yet.
     pub fn new(target: Arc<Target>) -> Self {
+        let project_id = match &target.project_id {
+            ProjectId::Known(id) => Some(id.as_str().into()),
+            ProjectId::LookedUp { .. } => None,
+        };
         Self {
             target,
+            project_id,
             last_poll: None,
             last_success: None,
             failures: 0,
@@ -114,6 +122,7 @@ impl TargetState {
         let failed = outcome.fault.is_some();
         Self {
             target: Arc::clone(&self.target),
+            project_id: self.project_id.clone(),
             last_success: if failed { self.last_success } else { Some(outcome.ended) },
             failures: if failed { self.failures + 1 } else { 0 },
             last_fault: match &outcome.fault {
@@ -215,6 +224,19 @@ impl Board {
             };
             Snapshot { targets: targets.iter().map(next).collect() }
         });
+    }
+
+    /// Shows the id of a target's project, which was looked up.
+    pub fn identify(&self, target: &Target, project_id: &str) {
+        let is_known = |state: &TargetState| state.project_id.as_deref() == Some(project_id);
+        let snapshot = self.snapshot.load();
+        if snapshot.targets.iter().any(|it| it.target.is_same(target) && !is_known(it)) {
+            let project_id = Some(Arc::from(project_id));
+            self.update(target, |state| TargetState {
+                project_id: project_id.clone(),
+                ..state.clone()
+            });
+        }
     }
 
     /// What is known now.

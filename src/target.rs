@@ -9,7 +9,7 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 
 use crate::backup::{BackupType, InstanceId};
-use crate::config::{Config, Credential, ProductConfig, Project};
+use crate::config::{Config, Credential, ProductConfig, Project, ProjectId};
 use crate::product::{Product, Scope};
 
 /// An instance of a product that lists by instance, or all instances of a project.
@@ -17,8 +17,8 @@ use crate::product::{Product, Scope};
 pub struct Target {
     /// The value of the label `project`.
     pub project: Box<str>,
-    /// The cloud's id of the project.
-    pub project_id: Box<str>,
+    /// The cloud's id of the project, or how to find it.
+    pub project_id: ProjectId,
     /// Whose list is read.
     pub product: &'static Product,
     /// Where.
@@ -67,9 +67,14 @@ impl Target {
     /// A number that is the same for the same target in every process: its place in the schedule.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Sha256::new();
+        // What an id that is looked up turns out to be does not move the target.
+        let project_id = match &self.project_id {
+            ProjectId::Known(id) => id.clone(),
+            ProjectId::LookedUp { names, .. } => format!("name={}", names.join("/")),
+        };
         for part in [
             &*self.project,
-            &*self.project_id,
+            &project_id,
             self.product.name,
             self.endpoint.as_str(),
             self.instance_id(),
@@ -129,7 +134,7 @@ pub fn targets(config: &Config) -> Vec<Arc<Target>> {
 fn whole(project: &Project, product: &ProductConfig) -> Target {
     Target {
         project: project.name.as_str().into(),
-        project_id: project.project_id.as_str().into(),
+        project_id: project.project_id.clone(),
         product: product.product,
         endpoint: product.endpoint.url().clone(),
         credential: Arc::clone(&project.credential),
@@ -171,6 +176,16 @@ pub(crate) mod tests {
         Arc::into_inner(target).unwrap()
     }
 
+    fn looked_up(names: &[&str]) -> Target {
+        let names = names.iter().map(ToString::to_string).collect();
+        let targets =
+            read("  - { name: shop, cloud: otc, region: eu-de, credentials: main, ddm: {} }\n");
+        let ProjectId::LookedUp { auth_url, .. } = targets[0].project_id.clone() else {
+            panic!("a known id")
+        };
+        Target { project_id: ProjectId::LookedUp { auth_url, names }, ..one() }
+    }
+
     #[test]
     fn the_hash_of_a_target_is_the_same_in_every_process_and_version() {
         // Whoever changes this moves every poll of every operator, and every target to another shard.
@@ -183,13 +198,19 @@ pub(crate) mod tests {
         let other_product = crate::product::ALL.into_iter().find(|it| **it != *one().product);
         let changed = [
             Target { project: "other".into(), ..one() },
-            Target { project_id: "p2".into(), ..one() },
+            Target { project_id: ProjectId::Known("p2".to_owned()), ..one() },
+            looked_up(&["shop"]),
+            looked_up(&["shop", "eu-de"]),
             Target { product: other_product.unwrap(), ..one() },
             Target { endpoint: Url::parse("https://rds.example.org").unwrap(), ..one() },
             Target { instance: instance("other"), ..one() },
             Target { instance: None, ..one() },
             // The same letters, parted elsewhere.
-            Target { project: "shopp".into(), project_id: "1".into(), ..one() },
+            Target {
+                project: "shopp".into(),
+                project_id: ProjectId::Known("1".to_owned()),
+                ..one()
+            },
         ];
         let mut hashes: Vec<u64> = changed.iter().map(Target::stable_hash).collect();
         hashes.push(one().stable_hash());

@@ -8,9 +8,9 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::StartError;
 use crate::account::{Account, Patience, Terms};
-use crate::auth::SIGN_IN_API;
+use crate::auth::{PROJECTS_API, SIGN_IN_API};
 use crate::client::Client;
-use crate::config::{Config, Project};
+use crate::config::{Config, Project, ProjectId};
 use crate::poll::{Assignment, Polling};
 use crate::target::{self, Target};
 
@@ -56,6 +56,9 @@ impl Fleet {
         for target in &targets {
             let Target { project, product, .. } = &**target;
             meters.know(project, product.name, &[product.api, SIGN_IN_API]);
+            if let ProjectId::LookedUp { .. } = target.project_id {
+                meters.know(project, product.name, &[PROJECTS_API]);
+            }
         }
         for (project, client) in &clients {
             // Weak: the account holds the meters.
