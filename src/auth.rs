@@ -1,6 +1,7 @@
 //! Credentials onto a request: an account's way into one project, with a password by a token that
 //! is fetched once and kept, with keys by a signature on every request.
 
+mod lookup;
 mod sign;
 mod token;
 
@@ -14,17 +15,21 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::account::{Account, Ask, Material, Pause, Secrets};
-use crate::config::CredentialKind;
+use crate::config::{CredentialKind, ProjectId};
 use crate::error::{Fault, Reason};
 use crate::http::{self, Role};
-use token::{SignIn, Token};
+use lookup::Lookup;
+use token::{Scope, SignIn, Token};
+
+pub use lookup::PROJECTS_API;
 
 /// An account's way into one project.
 #[derive(Debug)]
 pub struct Access {
     account: Arc<Account>,
     project: Box<str>,
-    project_id: Box<str>,
+    project_id: ProjectId,
+    lookup: Lookup,
     known: Mutex<Known>,
     /// Held while a token is fetched: who comes meanwhile waits for that one.
     fetching: tokio::sync::Mutex<()>,
@@ -74,11 +79,12 @@ const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
 impl Access {
     /// The way into the project of that name (the label) and id.
-    pub fn new(account: Arc<Account>, project: &str, project_id: &str) -> Self {
+    pub fn new(account: Arc<Account>, project: &str, project_id: &ProjectId) -> Self {
         Self {
             account,
             project: project.into(),
-            project_id: project_id.into(),
+            project_id: project_id.clone(),
+            lookup: Lookup::new(project_id),
             known: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         }
@@ -96,6 +102,7 @@ impl Access {
 
     /// What to authorise the next request with: the keys, or a token in force.
     pub async fn proof(&self) -> Result<Proof, Fault> {
+        let project_id = self.project_id().await?;
         let material = self.account.material()?;
         if matches!(material.secrets(), Secrets::Keys { .. }) {
             return Ok(Proof::Keys(material));
@@ -119,36 +126,61 @@ impl Access {
             if let Some((_, fault)) = known.failure.as_ref().filter(|(at, _)| *at >= asked) {
                 return Err(fault.clone());
             }
-            let is_refused = known.refused.as_ref() == Some(&material);
-            if let Some(remaining) = known.refusal.remaining(asked).filter(|_| is_refused) {
-                return known.or_old(self.paused(remaining));
-            }
         }
-        let fetched = self.fetch().await;
-        let mut known = self.known();
-        match fetched {
-            Ok(token) => {
-                let token = Arc::new(token);
-                known.token = Some(Arc::clone(&token));
-                known.failure = None;
-                known.refusal.accepted(Instant::now());
-                Ok(Proof::Token(token))
-            }
+        if let Some(pause) = self.pause_of(&material, asked) {
+            return self.known().or_old(pause);
+        }
+        match self.fetch(Scope::Id(project_id)).await {
+            Ok(token) => Ok(Proof::Token(self.keep(token))),
             Err((fault, refused)) => {
-                let now = Instant::now();
-                known.failure = Some((now, fault.clone()));
-                if refused.is_some() {
-                    known.refusal.refused(now);
-                    known.refused = refused;
-                }
-                known.or_old(fault)
+                self.known().failure = Some((Instant::now(), fault.clone()));
+                self.note_refusal(refused);
+                self.known().or_old(fault)
             }
         }
     }
 
-    /// A GET with its credentials, signed now.
+    /// Takes a token of the project into use.
+    fn keep(&self, token: Token) -> Arc<Token> {
+        let token = Arc::new(token);
+        let mut known = self.known();
+        known.token = Some(Arc::clone(&token));
+        known.failure = None;
+        known.refusal.accepted(Instant::now());
+        token
+    }
+
+    /// The pause of this project, if these secrets were refused for it.
+    fn pause_of(&self, material: &Material, now: Instant) -> Option<Fault> {
+        let known = self.known();
+        let remaining = known.refusal.remaining(now)?;
+        (known.refused.as_ref() == Some(material)).then(|| self.paused(remaining))
+    }
+
+    /// Begins a pause of this project, if it is this project that these secrets were refused for.
+    fn note_refusal(&self, refused: Option<Material>) {
+        if refused.is_some() {
+            let mut known = self.known();
+            known.refusal.refused(Instant::now());
+            known.refused = refused;
+        }
+    }
+
+    /// A GET of the project with its credentials, signed now.
     pub fn request(
         &self,
+        proof: &Proof,
+        endpoint: &Url,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Request, Fault> {
+        self.request_for(self.lookup.id(), proof, endpoint, path, query)
+    }
+
+    /// The same for no project, as long as its id is not known.
+    fn request_for(
+        &self,
+        project_id: Option<&str>,
         proof: &Proof,
         endpoint: &Url,
         path: &str,
@@ -159,7 +191,9 @@ impl Access {
             Proof::Token(token) => {
                 vec![(HeaderName::from_static(http::TOKEN_HEADER), token.value.clone())]
             }
-            Proof::Keys(material) => self.signature(material, &http::host(endpoint), path, query),
+            Proof::Keys(material) => {
+                self.signature(project_id, material, &http::host(endpoint), path, query)
+            }
         };
         for (name, value) in headers {
             let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| {
@@ -197,10 +231,7 @@ impl Access {
     /// it; keys may have been changed.
     pub async fn after_refusal(&self, proof: &Proof, before: u32) -> Option<Proof> {
         match proof {
-            Proof::Keys(refused) => {
-                let next = self.account.material().ok()?;
-                (next != *refused).then_some(Proof::Keys(next))
-            }
+            Proof::Keys(refused) => self.other_keys(refused),
             Proof::Token(refused) => {
                 let useless = self.known().drop_token(refused);
                 if useless >= MOST_USELESS {
@@ -214,13 +245,19 @@ impl Access {
         }
     }
 
+    /// Keys to try after these were refused, if they were changed.
+    fn other_keys(&self, refused: &Material) -> Option<Proof> {
+        let next = self.account.material().ok()?;
+        (next != *refused).then_some(Proof::Keys(next))
+    }
+
     /// A token, or why there is none. If it is the project that is to be left alone, and not the
     /// whole account, the secrets that were refused for it last come with it.
-    async fn fetch(&self) -> Result<Token, (Fault, Option<Material>)> {
+    async fn fetch(&self, scope: Scope<'_>) -> Result<Token, (Fault, Option<Material>)> {
         let name = &self.account.credential().name;
         let mut material = self.account.material().map_err(|fault| (fault, None))?;
         loop {
-            let fault = match self.sign_in(&material).await {
+            let fault = match self.sign_in(&material, scope).await {
                 Ok(token) => return Ok(token),
                 Err(fault) => fault.during(format_args!("cannot sign in as `{name}`")),
             };
@@ -235,21 +272,15 @@ impl Access {
         }
     }
 
-    async fn sign_in(&self, material: &Material) -> Result<Token, Fault> {
+    async fn sign_in(&self, material: &Material, scope: Scope<'_>) -> Result<Token, Fault> {
         let (
-            CredentialKind::Password { auth_url, username, user_domain_name, .. },
+            CredentialKind::Password { auth_url, username, user_domain, .. },
             Secrets::Password(password),
         ) = (&self.account.credential().kind, material.secrets())
         else {
             return Err(Fault::new(Reason::Internal, "keys do not sign in"));
         };
-        let sign_in = SignIn {
-            auth_url: auth_url.url(),
-            username,
-            user_domain_name,
-            password,
-            project_id: &self.project_id,
-        };
+        let sign_in = SignIn { auth_url: auth_url.url(), username, user_domain, password, scope };
         let ask = Ask {
             role: Role::SignIn,
             project: &self.project,
@@ -263,6 +294,7 @@ impl Access {
 
     fn signature(
         &self,
+        project_id: Option<&str>,
         material: &Material,
         host: &str,
         path: &str,
@@ -272,8 +304,8 @@ impl Access {
             return Vec::new();
         };
         let date = sign::date(self.account.now());
-        let mut headers =
-            vec![("host", host), ("x-project-id", &*self.project_id), ("x-sdk-date", &date)];
+        let mut headers = vec![("host", host), ("x-sdk-date", &date)];
+        headers.extend(project_id.map(|id| ("x-project-id", id)));
         if let Some(token) = security_token {
             headers.push(("x-security-token", token.expose_secret()));
         }
@@ -357,7 +389,7 @@ mod tests {
             meters: Meters::new().unwrap(),
         };
         let account = Account::new(credential, terms);
-        let access = Access::new(Arc::new(account.unwrap()), "shop", "p1");
+        let access = Access::new(Arc::new(account.unwrap()), "shop", &targets[0].project_id);
         let proof = access.proof().await.unwrap();
         let request = access.request(&proof, &targets[0].endpoint, "/v3/p1/backups", &[]).unwrap();
         assert!(request.headers()[AUTHORIZATION].to_str().unwrap().contains("Access=AK"));

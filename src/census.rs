@@ -8,7 +8,7 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 
 use crate::backup::InstanceId;
-use crate::config::{Config, Discovery};
+use crate::config::{Config, Discovery, ProjectId};
 use crate::product::Product;
 
 /// An instance list that is read.
@@ -16,8 +16,8 @@ use crate::product::Product;
 pub struct Census {
     /// The value of the label `project`.
     pub project: Box<str>,
-    /// The cloud's id of the project.
-    pub project_id: Box<str>,
+    /// The cloud's id of the project, or how to find it.
+    pub project_id: ProjectId,
     /// Whose list.
     pub product: &'static Product,
     /// Where.
@@ -40,7 +40,8 @@ impl Census {
     /// A number that is the same for the same list in every process: its place in the schedule.
     pub fn stable_hash(&self) -> u64 {
         let Self { project, project_id, product, endpoint, .. } = self;
-        stable_hash([project, project_id, product.name, endpoint.as_str(), "instances"])
+        let project_id = &project_id.key();
+        stable_hash([&**project, project_id, product.name, endpoint.as_str(), "instances"])
     }
 
     /// Whether the config names this instance. Ids are hexadecimal; somebody may have typed one in
@@ -52,10 +53,10 @@ impl Census {
 }
 
 /// A number that is the same for the same parts in every process and version.
-pub fn stable_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
+pub fn stable_hash(parts: impl IntoIterator<Item: AsRef<str>>) -> u64 {
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update(part);
+        hash.update(part.as_ref());
         hash.update([0]);
     }
     let digest = hash.finalize();
@@ -77,7 +78,7 @@ pub fn censuses(config: &Config) -> Vec<Census> {
             let Some(discovery) = &product.discovery else { continue };
             censuses.push(Census {
                 project: project.name.as_str().into(),
-                project_id: project.project_id.as_str().into(),
+                project_id: project.project_id.clone(),
                 product: product.product,
                 endpoint: product.endpoint.url().clone(),
                 discovery: discovery.clone(),

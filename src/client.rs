@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use crate::account::{Account, Ask};
 use crate::auth::Access;
 use crate::backup::InstanceId;
+use crate::config::ProjectId;
 use crate::error::{Fault, Reason};
 use crate::http::Role;
 use crate::product::Api;
@@ -20,7 +21,7 @@ use crate::product::Api;
 pub struct Client {
     access: Access,
     project: Box<str>,
-    project_id: Box<str>,
+    project_id: ProjectId,
     concurrency: usize,
     in_flight: Semaphore,
 }
@@ -42,11 +43,16 @@ impl RequestCount {
 impl Client {
     /// A client for the project of that name (the label) and id, with at most `concurrency`
     /// requests in flight.
-    pub fn new(account: Arc<Account>, project: &str, project_id: &str, concurrency: usize) -> Self {
+    pub fn new(
+        account: Arc<Account>,
+        project: &str,
+        project_id: &ProjectId,
+        concurrency: usize,
+    ) -> Self {
         Self {
             access: Access::new(account, project, project_id),
             project: project.into(),
-            project_id: project_id.into(),
+            project_id: project_id.clone(),
             concurrency,
             in_flight: Semaphore::new(concurrency),
         }
@@ -62,10 +68,25 @@ impl Client {
         self.access.token_expires_at()
     }
 
+    /// The id of the project at the cloud, if it is known by now.
+    pub fn known_project_id(&self) -> Option<&str> {
+        self.access.known_project_id()
+    }
+
+    /// The id of the project at the cloud, which may have to be looked up first.
+    pub async fn project_id(&self) -> Result<&str, Fault> {
+        self.access.project_id().await
+    }
+
     /// Whether a client for these would be the same.
-    pub fn serves(&self, account: &Arc<Account>, project_id: &str, concurrency: usize) -> bool {
+    pub fn serves(
+        &self,
+        account: &Arc<Account>,
+        project_id: &ProjectId,
+        concurrency: usize,
+    ) -> bool {
         Arc::ptr_eq(self.account(), account)
-            && *self.project_id == *project_id
+            && self.project_id == *project_id
             && self.concurrency == concurrency
     }
 
@@ -82,7 +103,7 @@ impl Client {
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
         let path = instance_id.map_or_else(|| api.path.to_owned(), |id| api.path_of(id));
-        let path = format!("/{}/{}/{path}", api.version, self.project_id);
+        let path = format!("/{}/{}/{path}", api.version, self.project_id().await?);
         let account = self.access.account();
         let mut proof = self.access.proof().await?;
         let mut refusals = 0;

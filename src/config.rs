@@ -3,13 +3,16 @@
 //! [`Config::load`] reads a file, [`Config::read`] a text without touching the process. Either
 //! gives a [`Config`] or every problem at once, each with its place. Nothing later checks again.
 
+mod cloud;
 mod credential;
 mod discovery;
+mod draft;
 pub mod duration;
 mod endpoint;
 mod file;
 mod label;
 mod parse;
+mod place;
 mod position;
 mod problem;
 mod project;
@@ -17,6 +20,7 @@ mod report;
 mod schema;
 mod secret;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,6 +35,7 @@ use crate::backup::InstanceId;
 use crate::error::Chain;
 use crate::objective::Objectives;
 use crate::product::Product;
+use draft::Draft;
 use report::Report;
 
 pub use discovery::{Discovery, Exclude};
@@ -107,11 +112,20 @@ pub enum CredentialKind {
         auth_url: Endpoint,
         /// The name of the user.
         username: String,
-        /// The name of the domain that the user belongs to.
-        user_domain_name: String,
+        /// The domain that the user belongs to.
+        user_domain: Domain,
         /// The password.
         password: Secret,
     },
+}
+
+/// A domain (account) of the cloud.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Domain {
+    /// By its id.
+    Id(String),
+    /// By its name.
+    Name(String),
 }
 
 /// One project of the cloud.
@@ -119,8 +133,8 @@ pub enum CredentialKind {
 pub struct Project {
     /// The value of the label `project`; no other project has it.
     pub name: String,
-    /// The id at the cloud: letters, digits, `_` and `-`.
-    pub project_id: String,
+    /// The id at the cloud, or how to find it.
+    pub project_id: ProjectId,
     /// How to sign in.
     pub credential: Arc<Credential>,
     /// Every target of it is polled once per interval.
@@ -130,6 +144,38 @@ pub struct Project {
     pub labels: BTreeMap<String, String>,
     /// Its products in the order of [`crate::product::ALL`]; at least one.
     pub products: Vec<ProductConfig>,
+}
+
+/// The id of a project at the cloud: letters, digits, `_` and `-`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ProjectId {
+    /// The config has it.
+    Known(String),
+    /// IAM is asked for it.
+    LookedUp {
+        /// Of IAM; ends in `/v3`.
+        auth_url: Endpoint,
+        /// It is the one project of the first of these names that there is. At least one.
+        names: Vec<String>,
+    },
+}
+
+impl ProjectId {
+    /// The id, if the config has it.
+    pub fn known(&self) -> Option<&str> {
+        match self {
+            Self::Known(id) => Some(id),
+            Self::LookedUp { .. } => None,
+        }
+    }
+
+    /// What the project is known by: what an id that is looked up turns out to be changes nothing.
+    pub fn key(&self) -> Cow<'_, str> {
+        match self {
+            Self::Known(id) => id.into(),
+            Self::LookedUp { names, .. } => format!("name={}", names.join("/")).into(),
+        }
+    }
 }
 
 /// One product in a project.
@@ -217,13 +263,15 @@ fn check(
     let none = BTreeMap::new();
     let blocks = written.credentials.as_ref().unwrap_or(&none);
     // Each is checked, whatever is wrong with the one before it; so is each project.
-    let checked: Vec<_> = blocks
-        .iter()
-        .map(|(name, block)| credential::check(name, block, report, secrets))
-        .collect();
+    let drafts: Vec<Draft> =
+        blocks.iter().map(|(name, block)| credential::read(name, block, report, secrets)).collect();
+    let sites = place::check_all(written, &drafts, report);
+    let checked: Vec<_> =
+        drafts.iter().map(|draft| draft.finish(written, &sites, report)).collect();
     let credentials: Vec<Arc<Credential>> = checked.into_iter().flatten().map(Arc::new).collect();
+    let usable = project::Usable { credentials: &credentials, drafts: &drafts, sites: &sites };
     let projects =
-        project::check_all(written, &credentials, poll.as_ref().map(|poll| poll.interval), report);
+        project::check_all(written, &usable, poll.as_ref().map(|poll| poll.interval), report);
     Some(Config { poll: poll?, credentials, projects: projects? })
 }
 

@@ -16,6 +16,8 @@ use crate::instance::ListedInstance;
 pub struct Estate {
     /// Which list.
     pub census: Arc<Census>,
+    /// The cloud's id of the project; none as long as it is not known.
+    pub project_id: Option<Box<str>>,
     /// The instances of the last list, and those that have been missing from it for less than
     /// [`MOST_MISSED`] lists.
     instances: BTreeMap<InstanceId, Known>,
@@ -46,6 +48,7 @@ impl Estate {
     /// An estate of which nothing is known yet.
     pub fn new(census: Arc<Census>) -> Self {
         Self {
+            project_id: census.project_id.known().map(Into::into),
             census,
             instances: BTreeMap::new(),
             count: 0,
@@ -85,6 +88,12 @@ impl Estate {
         let listed = listed.into_iter().map(|it| (it.id.clone(), Known { listed: it, missed: 0 }));
         instances.extend(listed);
         Self { instances, count, last_success: Some(ended), failures: 0, ..self.clone() }
+    }
+
+    /// The same, with the id of the project, if it is known by now.
+    #[must_use]
+    pub fn identified(self, project_id: Option<Box<str>>) -> Self {
+        Self { project_id: project_id.or(self.project_id), ..self }
     }
 
     /// Whether it was tried to read the list.

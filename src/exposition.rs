@@ -199,11 +199,12 @@ fn projects(text: &mut Text, snapshot: &Snapshot) {
         let census = &estate.census;
         family.sample(&[&census.project, census.product.name], estate.count as f64);
     }
-    let targets = snapshot.targets.iter().map(|state| &state.target);
-    let targets = targets.map(|target| (&*target.project, &*target.project_id));
-    let censuses = snapshot.estates.iter().map(|estate| &estate.census);
-    let censuses = censuses.map(|census| (&*census.project, &*census.project_id));
-    let projects: BTreeSet<(&str, &str)> = targets.chain(censuses).collect();
+    let targets = snapshot.targets.iter();
+    let targets = targets.map(|state| (&*state.target.project, state.project_id.as_deref()));
+    let estates = snapshot.estates.iter();
+    let estates = estates.map(|estate| (&*estate.census.project, estate.project_id.as_deref()));
+    let projects: BTreeSet<(&str, &str)> =
+        targets.chain(estates).filter_map(|(project, id)| Some((project, id?))).collect();
     let mut family = text.family(&metric::PROJECT_INFO);
     for (project, project_id) in projects {
         family.sample(&[project, project_id], 1.0);

@@ -283,7 +283,7 @@ declare! {
     PROJECT_INFO = gauge(
         "clouddb_project_info",
         &["project", "project_id"],
-        "1, with the cloud's id of the project.",
+        "1, with the cloud's id of the project, from when it is known.",
     );
     /// Whether the numbers of a target are current.
     POLL_SUCCESS = gauge(
@@ -314,7 +314,7 @@ declare! {
     POLL_REQUESTS = gauge(
         "clouddb_poll_requests",
         TARGET,
-        "Requests that the last poll of the target made, those for tokens not counted.",
+        "Requests that the last poll of the target made, those for tokens and project ids not counted.",
     );
     /// What it brought.
     POLL_RECORDS = gauge(

@@ -211,6 +211,7 @@ impl Polling {
         progress: Arc<Progress>,
     ) -> Result<Success, Fault> {
         let Assignment { target, client, lookback } = &*assignment;
+        self.board.identify(target, client.project_id().await?);
         let Listing { backups, counted_from, known_until, memory } =
             listing::read(client, target, *lookback, &memory, self.clock.now(), &progress).await?;
         self.tell_unknown_words(target, &backups);

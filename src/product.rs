@@ -44,6 +44,8 @@ pub struct Product {
     pub lists: fn(instance_id: &str) -> &'static [List],
     /// The query, besides offset and limit, that asks a question.
     pub query: fn(&Question<'_>) -> Vec<(&'static str, String)>,
+    /// Where the clouds offer it.
+    pub regions: &'static [Regions],
     /// Reads one answer to a question about the instance `asked`, or about the project.
     pub decode: fn(body: &[u8], asked: Option<&InstanceId>) -> Decoded<Page<Backup>>,
     /// The type that the cloud makes by itself, on the plan of the instance's policy.
@@ -103,6 +105,11 @@ impl Product {
         self.types.iter().find(known).map(|(backup_type, _)| *backup_type)
     }
 
+    /// The regions in which a cloud offers it.
+    pub fn regions_of(&self, cloud: &str) -> &'static [&'static str] {
+        self.regions.iter().find(|regions| regions.cloud == cloud).map_or(&[], |it| it.names)
+    }
+
     /// The names of all its calls.
     pub fn apis(&self) -> impl Iterator<Item = &'static str> + use<> {
         let lookups = [
@@ -133,6 +140,15 @@ impl Eq for Product {}
 /// The product of that name.
 pub fn by_name(name: &str) -> Option<&'static Product> {
     ALL.into_iter().find(|product| product.name == name)
+}
+
+/// The regions in which one cloud offers a product.
+#[derive(Debug)]
+pub struct Regions {
+    /// The name of the cloud in a config.
+    pub cloud: &'static str,
+    /// The names of the regions.
+    pub names: &'static [&'static str],
 }
 
 /// What one list, and so one target, is about.

@@ -18,7 +18,7 @@ use crate::lookup::Looked;
 use crate::policy::Policy;
 use crate::restore::RestoreWindow;
 use crate::summary::{self, Summary};
-use crate::target::Target;
+use crate::target::{Key, Target};
 
 pub use shown::{Shown, ShownType};
 
@@ -36,6 +36,8 @@ pub struct Snapshot {
 pub struct TargetState {
     /// Which one.
     pub target: Arc<Target>,
+    /// The cloud's id of its project; none as long as it is not known.
+    pub project_id: Option<Arc<str>>,
     /// How its last poll went; none before the first one ended.
     pub last_poll: Option<PollOutcome>,
     /// The end of its last successful poll.
@@ -113,8 +115,10 @@ pub struct TypeReading {
 impl TargetState {
     /// A target of which nothing is known yet.
     pub fn new(target: Arc<Target>) -> Self {
+        let project_id = target.project_id.known().map(Into::into);
         Self {
             target,
+            project_id,
             last_poll: None,
             last_success: None,
             failures: 0,
@@ -240,7 +244,7 @@ impl Board {
             .map(|estate| ((&*estate.census.project, estate.census.product.name), estate))
             .collect();
         self.snapshot.rcu(|snapshot| {
-            let before: HashMap<[&str; 5], &Arc<TargetState>> =
+            let before: HashMap<Key<'_>, &Arc<TargetState>> =
                 snapshot.targets.iter().map(|state| (state.target.key(), state)).collect();
             let next = |target: &Arc<Target>| {
                 let estate = estates_by.get(&(&*target.project, target.product.name));
@@ -253,6 +257,19 @@ impl Board {
             };
             Snapshot { targets: targets.iter().map(next).collect(), estates: estates.to_vec() }
         });
+    }
+
+    /// Shows the id of a target's project, which was looked up.
+    pub fn identify(&self, target: &Target, project_id: &str) {
+        let is_known = |state: &TargetState| state.project_id.as_deref() == Some(project_id);
+        let snapshot = self.snapshot.load();
+        if snapshot.targets.iter().any(|it| it.target.is_same(target) && !is_known(it)) {
+            let project_id = Some(Arc::from(project_id));
+            self.update(target, |state| TargetState {
+                project_id: project_id.clone(),
+                ..state.clone()
+            });
+        }
     }
 
     /// What is known now.

@@ -1,5 +1,6 @@
 //! Config turned into the list of things to ask: one target is what one poll covers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use reqwest::Url;
 
 use crate::backup::InstanceId;
 use crate::census::stable_hash;
-use crate::config::{self, Config, Credential, ProductConfig, Project};
+use crate::config::{self, Config, Credential, ProductConfig, Project, ProjectId};
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
 use crate::objective::Objectives;
@@ -20,8 +21,8 @@ use crate::product::{Product, Scope};
 pub struct Target {
     /// The value of the label `project`.
     pub project: Box<str>,
-    /// The cloud's id of the project.
-    pub project_id: Box<str>,
+    /// The cloud's id of the project, or how to find it.
+    pub project_id: ProjectId,
     /// Whose list is read.
     pub product: &'static Product,
     /// Where.
@@ -41,6 +42,10 @@ pub struct Target {
     /// The labels of the config.
     pub labels: BTreeMap<String, String>,
 }
+
+/// What a target is known by: the label of its project, the project at the cloud, the product, the
+/// endpoint and the id of the instance.
+pub type Key<'a> = [Cow<'a, str>; 5];
 
 /// The instance of a target.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,13 +68,13 @@ impl Target {
     }
 
     /// What it is known by, whatever its settings.
-    pub fn key(&self) -> [&str; 5] {
+    pub fn key(&self) -> Key<'_> {
         [
-            &self.project,
-            &self.project_id,
-            self.product.name,
-            self.endpoint.as_str(),
-            self.instance_id(),
+            (&*self.project).into(),
+            self.project_id.key(),
+            self.product.name.into(),
+            self.endpoint.as_str().into(),
+            self.instance_id().into(),
         ]
     }
 
@@ -157,7 +162,7 @@ fn found_one(project: &Project, product: &ProductConfig, listed: &ListedInstance
 fn whole(project: &Project, product: &ProductConfig) -> Target {
     Target {
         project: project.name.as_str().into(),
-        project_id: project.project_id.as_str().into(),
+        project_id: project.project_id.clone(),
         product: product.product,
         endpoint: product.endpoint.url().clone(),
         credential: Arc::clone(&project.credential),
@@ -208,6 +213,16 @@ pub(crate) mod tests {
         Arc::into_inner(target).unwrap()
     }
 
+    fn looked_up(names: &[&str]) -> Target {
+        let names = names.iter().map(ToString::to_string).collect();
+        let targets =
+            read("  - { name: shop, cloud: otc, region: eu-de, credentials: main, ddm: {} }\n");
+        let ProjectId::LookedUp { auth_url, .. } = targets[0].project_id.clone() else {
+            panic!("a known id")
+        };
+        Target { project_id: ProjectId::LookedUp { auth_url, names }, ..one() }
+    }
+
     #[test]
     fn the_hash_of_a_target_is_the_same_in_every_process_and_version() {
         // Whoever changes this moves every poll of every operator, and every target to another shard.
@@ -220,13 +235,19 @@ pub(crate) mod tests {
         let other_product = crate::product::ALL.into_iter().find(|it| **it != *one().product);
         let changed = [
             Target { project: "other".into(), ..one() },
-            Target { project_id: "p2".into(), ..one() },
+            Target { project_id: ProjectId::Known("p2".to_owned()), ..one() },
+            looked_up(&["shop"]),
+            looked_up(&["shop", "eu-de"]),
             Target { product: other_product.unwrap(), ..one() },
             Target { endpoint: Url::parse("https://rds.example.org").unwrap(), ..one() },
             Target { instance: instance("other"), ..one() },
             Target { instance: None, ..one() },
             // The same letters, parted elsewhere.
-            Target { project: "shopp".into(), project_id: "1".into(), ..one() },
+            Target {
+                project: "shopp".into(),
+                project_id: ProjectId::Known("1".to_owned()),
+                ..one()
+            },
         ];
         let mut hashes: Vec<u64> = changed.iter().map(Target::stable_hash).collect();
         hashes.push(one().stable_hash());

@@ -1,6 +1,7 @@
 //! The targets that are polled and the instance lists that are read, each by a loop of its own, and
 //! how a new config, or what an instance list brought, takes over.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use tracing::{info, warn};
 
 use super::StartError;
 use crate::account::{Account, Patience, Terms};
-use crate::auth::SIGN_IN_API;
+use crate::auth::{PROJECTS_API, SIGN_IN_API};
 use crate::backup::InstanceId;
 use crate::census::{self, Census};
 use crate::client::Client;
-use crate::config::{Config, ProductConfig, Project};
+use crate::config::{Config, ProductConfig, Project, ProjectId};
 use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
@@ -88,6 +89,11 @@ impl Fleet {
             for ProductConfig { product, .. } in &project.products {
                 meters.know(&project.name, product.name, product.apis().chain([SIGN_IN_API]));
             }
+            if let ProjectId::LookedUp { .. } = project.project_id {
+                for ProductConfig { product, .. } in &project.products {
+                    meters.know(&project.name, product.name, [PROJECTS_API]);
+                }
+            }
         }
         for (project, client) in &clients {
             // Weak: the account holds the meters.
@@ -116,7 +122,7 @@ impl Fleet {
         let Some(estate) = self.estates.iter_mut().find(is_it) else { return };
         let before = Arc::clone(estate);
         tell(&before, &found);
-        *estate = Arc::new(before.after(found.ended, found.outcome));
+        *estate = Arc::new(before.after(found.ended, found.outcome).identified(found.project_id));
         self.deploy();
     }
 
@@ -156,12 +162,12 @@ impl Fleet {
         self.polling.board.reassign(&targets, &self.estates);
         let mut old: HashMap<[Box<str>; 5], Loop> = HashMap::new();
         for left in self.loops.drain(..) {
-            let key = left.assignment.borrow().target.key().map(Box::from);
+            let key = left.assignment.borrow().target.key().map(boxed);
             old.insert(key, left);
         }
         for target in targets {
             let Some(client) = self.clients.get(&target.project) else { continue };
-            let kept = old.remove(&target.key().map(Box::from));
+            let kept = old.remove(&target.key().map(boxed));
             let assignment = Arc::new(Assignment {
                 target,
                 client: Arc::clone(client),
@@ -251,6 +257,10 @@ impl Fleet {
         }
         clients
     }
+}
+
+fn boxed(part: Cow<'_, str>) -> Box<str> {
+    part.into()
 }
 
 /// Tells when a list breaks, in growing gaps while it stays so, when it is read again, and what is

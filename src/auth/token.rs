@@ -13,10 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::config::Domain;
 use crate::error::{Fault, Reason};
 use crate::http::Answer;
 
-/// A token for one project.
+/// A token for one project, or for none.
 #[derive(Debug)]
 pub struct Token {
     pub(super) value: SecretString,
@@ -26,6 +27,8 @@ pub struct Token {
     pub(super) renew_at: Instant,
     /// When it is certainly of no use any more, by our clock.
     pub(super) dead_at: Instant,
+    /// The id of its project; none if it is for no project.
+    pub(super) project_id: Option<Box<str>>,
     /// Whether the cloud has accepted it for anything.
     worked: AtomicBool,
 }
@@ -34,9 +37,20 @@ pub struct Token {
 pub(super) struct SignIn<'a> {
     pub(super) auth_url: &'a Url,
     pub(super) username: &'a str,
-    pub(super) user_domain_name: &'a str,
+    pub(super) user_domain: &'a Domain,
     pub(super) password: &'a SecretString,
-    pub(super) project_id: &'a str,
+    pub(super) scope: Scope<'a>,
+}
+
+/// What a token is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scope<'a> {
+    /// The project of that id.
+    Id(&'a str),
+    /// The project of that name, in the domain of the user.
+    Name(&'a str),
+    /// No project.
+    None,
 }
 
 impl SignIn<'_> {
@@ -50,11 +64,18 @@ impl SignIn<'_> {
                         user: User {
                             name: self.username,
                             password: self.password.expose_secret(),
-                            domain: Domain { name: self.user_domain_name },
+                            domain: match self.user_domain {
+                                Domain::Id(id) => Named::Id(id),
+                                Domain::Name(name) => Named::Name(name),
+                            },
                         },
                     },
                 },
-                scope: Scope { project: Project { id: self.project_id } },
+                scope: match self.scope {
+                    Scope::Id(id) => Some(InProject { project: Named::Id(id) }),
+                    Scope::Name(name) => Some(InProject { project: Named::Name(name) }),
+                    Scope::None => None,
+                },
             },
         };
         let body = serde_json::to_vec(&question)
@@ -101,6 +122,7 @@ impl Token {
             expires_at,
             renew_at: arrived + life.mul_f64(0.75),
             dead_at: arrived + life,
+            project_id: body.token.project.map(|project| project.id.into()),
             worked: AtomicBool::new(false),
         })
     }
@@ -128,7 +150,8 @@ struct Question<'a> {
 #[derive(Serialize)]
 struct Auth<'a> {
     identity: Identity<'a>,
-    scope: Scope<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<InProject<'a>>,
 }
 
 #[derive(Serialize)]
@@ -146,22 +169,19 @@ struct Password<'a> {
 struct User<'a> {
     name: &'a str,
     password: &'a str,
-    domain: Domain<'a>,
+    domain: Named<'a>,
 }
 
 #[derive(Serialize)]
-struct Domain<'a> {
-    name: &'a str,
+struct InProject<'a> {
+    project: Named<'a>,
 }
 
 #[derive(Serialize)]
-struct Scope<'a> {
-    project: Project<'a>,
-}
-
-#[derive(Serialize)]
-struct Project<'a> {
-    id: &'a str,
+#[serde(rename_all = "lowercase")]
+enum Named<'a> {
+    Id(&'a str),
+    Name(&'a str),
 }
 
 #[derive(Deserialize)]
@@ -174,6 +194,13 @@ struct TokenBody {
     expires_at: String,
     #[serde(default)]
     issued_at: Option<String>,
+    #[serde(default)]
+    project: Option<ProjectBody>,
+}
+
+#[derive(Deserialize)]
+struct ProjectBody {
+    id: String,
 }
 
 #[cfg(test)]
@@ -237,27 +264,52 @@ mod tests {
         assert!(!format!("{token:?}").contains("sesame"));
     }
 
+    fn asked(auth_url: &str, user_domain: &Domain, scope: Scope<'_>) -> serde_json::Value {
+        let sign_in = SignIn {
+            auth_url: &Url::parse(auth_url).unwrap(),
+            username: "u",
+            user_domain,
+            password: &SecretString::from("p\"w"),
+            scope,
+        };
+        let request = sign_in.request().unwrap();
+        assert_eq!(request.method(), Method::POST);
+        let url = request.url().as_str();
+        assert_eq!(url, "https://iam.example/v3/auth/tokens?nocatalog=true");
+        assert_eq!(request.headers()[CONTENT_TYPE], "application/json;charset=utf8");
+        let body = request.body().unwrap().as_bytes().unwrap();
+        serde_json::from_slice(body).unwrap()
+    }
+
     #[test]
     fn a_sign_in_asks_for_a_token_of_the_project_and_no_catalogue() {
+        let domain = Domain::Name("d".to_owned());
         for auth_url in ["https://iam.example/v3", "https://iam.example/v3/"] {
-            let sign_in = SignIn {
-                auth_url: &Url::parse(auth_url).unwrap(),
-                username: "u",
-                user_domain_name: "d",
-                password: &SecretString::from("p\"w"),
-                project_id: "id",
-            };
-            let request = sign_in.request().unwrap();
-            assert_eq!(request.method(), Method::POST);
-            let url = request.url().as_str();
-            assert_eq!(url, "https://iam.example/v3/auth/tokens?nocatalog=true");
-            assert_eq!(request.headers()[CONTENT_TYPE], "application/json;charset=utf8");
-            let body = request.body().unwrap().as_bytes().unwrap();
-            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            let body = asked(auth_url, &domain, Scope::Id("id"));
             let user = json!({ "name": "u", "password": "p\"w", "domain": { "name": "d" } });
             let identity = json!({ "methods": ["password"], "password": { "user": user } });
             let scope = json!({ "project": { "id": "id" } });
             assert_eq!(body, json!({ "auth": { "identity": identity, "scope": scope } }));
         }
+    }
+
+    #[test]
+    fn a_project_may_be_named_or_left_out_and_a_domain_may_be_said_by_its_id() {
+        let domain = Domain::Id("d1".to_owned());
+        let body = asked("https://iam.example/v3", &domain, Scope::Name("eu-de"));
+        assert_eq!(body["auth"]["scope"], json!({ "project": { "name": "eu-de" } }));
+        assert_eq!(body["auth"]["identity"]["password"]["user"]["domain"], json!({ "id": "d1" }));
+        let body = asked("https://iam.example/v3", &domain, Scope::None);
+        assert!(body["auth"].get("scope").is_none());
+    }
+
+    #[test]
+    fn a_token_says_which_project_it_is_for() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let of = |body: &str| {
+            Token::read(&answer(Some("t"), body), now, Instant::now()).unwrap().project_id
+        };
+        assert_eq!(of(BODY).as_deref(), Some("p"));
+        assert_eq!(of(&BODY.replace("project", "domain")), None);
     }
 }

@@ -7,13 +7,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::draft::{Draft, EXAMPLE, Hints, Kind};
 use super::endpoint;
 use super::file;
 use super::position::child;
 use super::problem::listed;
 use super::report::Report;
 use super::secret::{self, Secret, SecretError, Source};
-use super::{Credential, CredentialKind, Fetch};
+use super::{Domain, Fetch};
 use crate::error::Chain;
 
 /// How the secrets of a file are had.
@@ -23,25 +24,38 @@ pub(super) struct Secrets<'a> {
     pub(super) folder: &'a Path,
 }
 
-/// Checks one credential. None if anything is wrong with it; the report then says what.
-pub(super) fn check(
+/// Reads one credential, and reports what is wrong with it.
+pub(super) fn read(
     name: &str,
     written: &file::Credential,
     report: &mut Report,
     secrets: &Secrets<'_>,
-) -> Option<Credential> {
+) -> Draft {
     let path = child("credentials", name);
     let mut block = Block { path, written, report, secrets };
     let kind = block.kind();
-    let requests_per_second = block.requests_per_second();
-    let ca_file = block.ca_file();
-    Some(Credential {
+    let insecure_http = written.insecure_http.unwrap_or_default();
+    let auth_url = written.auth_url.as_deref().map(|text| {
+        endpoint::identity(text, insecure_http)
+            .map_err(|error| format!("{error}; write such as `{EXAMPLE}`"))
+    });
+    Draft {
         name: name.to_owned(),
-        kind: kind?,
-        requests_per_second: requests_per_second?,
-        ca_file: ca_file.ok()?,
-        insecure_http: written.insecure_http.unwrap_or_default(),
-    })
+        auth_url_path: child(&block.path, "auth_url"),
+        auth_url,
+        is_password: kind.is_password,
+        kind: kind.kind,
+        requests_per_second: block.requests_per_second(),
+        ca_file: block.ca_file(),
+        insecure_http,
+        hints: Some(Hints::default()),
+    }
+}
+
+/// What a block turned out to be.
+struct Read {
+    is_password: bool,
+    kind: Option<Kind>,
 }
 
 /// A credential under check.
@@ -73,7 +87,7 @@ impl Ways<'_> {
 }
 
 impl Block<'_> {
-    fn kind(&mut self) -> Option<CredentialKind> {
+    fn kind(&mut self) -> Read {
         let password = self.password().given();
         let keys = [self.access_key().given(), self.secret_key().given()].concat();
         let token = self.security_token().given();
@@ -89,24 +103,24 @@ impl Block<'_> {
                 listed(found, "and")
             );
             self.report.error_at_key(&self.path, message);
-            None
+            Read { is_password: false, kind: None }
         } else if !keys.is_empty() || (!token.is_empty() && password.is_empty()) {
-            self.keys_kind()
+            Read { is_password: false, kind: self.keys_kind() }
         } else if !password.is_empty() || user.iter().any(|(_, given)| *given) {
             for key in token {
                 let message = "belongs to an access key and a secret key; remove it";
                 self.report.error_at_key(&child(&self.path, &key), message);
             }
-            self.password_kind()
+            Read { is_password: true, kind: self.password_kind() }
         } else {
             let message = "needs either `auth_url`, `username`, `user_domain_name` and a password, \
                            or an access key and a secret key";
             self.report.error_at_key(&self.path, message);
-            None
+            Read { is_password: false, kind: None }
         }
     }
 
-    fn keys_kind(&mut self) -> Option<CredentialKind> {
+    fn keys_kind(&mut self) -> Option<Kind> {
         for (key, given) in [
             ("username", self.written.username.is_some()),
             ("user_domain_name", self.written.user_domain_name.is_some()),
@@ -116,40 +130,26 @@ impl Block<'_> {
                 self.report.error_at_key(&child(&self.path, key), message);
             }
         }
-        if self.written.auth_url.is_some() {
-            let message = "is not used: with an access key every request is signed; remove it";
-            self.report.finding_at_key(&child(&self.path, "auth_url"), message);
-        }
         let access_key = self.key_secret(&self.access_key());
         let secret_key = self.key_secret(&self.secret_key());
         let token = self.security_token();
         let security_token =
             if token.given().is_empty() { Some(None) } else { self.key_secret(&token).map(Some) };
-        Some(CredentialKind::Keys {
+        Some(Kind::Keys {
             access_key: access_key?,
             secret_key: secret_key?,
             security_token: security_token?,
         })
     }
 
-    fn password_kind(&mut self) -> Option<CredentialKind> {
+    fn password_kind(&mut self) -> Option<Kind> {
         let written = self.written;
-        let insecure_http = written.insecure_http.unwrap_or_default();
-        let auth_url = match written.auth_url.as_deref() {
-            Some(text) => {
-                endpoint::identity(text, insecure_http).map_err(|error| error.to_string())
-            }
-            None => Err("is missing".to_owned()),
-        };
-        let wrong = |error| self.error("auth_url", format!("{error}; write such as `{EXAMPLE}`"));
-        let auth_url = auth_url.map_err(wrong).ok();
         let username = self.name("username", written.username.as_deref());
         let user_domain_name = self.name("user_domain_name", written.user_domain_name.as_deref());
         let password = self.secret(&self.password()).map(|(secret, _)| secret);
-        Some(CredentialKind::Password {
-            auth_url: auth_url?,
+        Some(Kind::Password {
             username: username?,
-            user_domain_name: user_domain_name?,
+            user_domain: Domain::Name(user_domain_name?),
             password: password?,
         })
     }
@@ -298,7 +298,6 @@ impl<'a> Block<'a> {
     }
 }
 
-const EXAMPLE: &str = "https://iam.eu-de.otc.t-systems.com/v3";
 /// A bundle of public certificates has some 200.
 const MAX_PEM_KIB: usize = 1024;
 const NO_CERTIFICATE: &str = "the file has no certificate; it must be PEM";

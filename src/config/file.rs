@@ -46,7 +46,8 @@ pub(super) struct Poll {
 /// one of three ways: in place, in a file, in an environment variable.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Credential {
-    /// The Keystone v3 endpoint of IAM, with or without `/v3`. Needed with a password.
+    /// The Keystone v3 endpoint of IAM, with or without `/v3`. Needed with a password, and to look
+    /// up project ids. Default: that of the `cloud` and `region` of the projects that use it.
     pub(super) auth_url: Option<String>,
     /// The name of the IAM user. Needed with a password.
     pub(super) username: Option<String>,
@@ -99,12 +100,16 @@ pub(super) struct Project {
     /// The value of the label `project`. Unique.
     #[schemars(required)]
     pub(super) name: Option<String>,
-    /// The id of the project at the cloud.
-    #[schemars(required)]
+    /// The id of the project at the cloud. Default: that of its credential, else the id of the one
+    /// project of that name: the name that its credential says, `name`, or `region`.
     pub(super) project_id: Option<String>,
     /// The name of its credential.
     #[schemars(required)]
     pub(super) credentials: Option<String>,
+    /// The cloud, `otc` or `huaweicloud`. With `region` it fills in `endpoint` and `auth_url`.
+    pub(super) cloud: Option<String>,
+    /// The region, such as `eu-de`.
+    pub(super) region: Option<String>,
     /// Labels of its instances, for `clouddb_instance_labels`.
     pub(super) labels: Option<BTreeMap<String, String>>,
     /// How this project is polled, where that differs.
@@ -123,8 +128,8 @@ pub(super) struct ProjectPoll {
 /// One product in a project.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct ProductBlock {
-    /// The origin of its API, such as `https://rds.eu-de.otc.t-systems.com`.
-    #[schemars(required)]
+    /// The origin of its API, such as `https://rds.eu-de.otc.t-systems.com`. Default: that of `cloud`
+    /// and `region`.
     pub(super) endpoint: Option<String>,
     /// Freshness objective per backup type; `off` takes a default away.
     pub(super) max_age: Option<BTreeMap<String, String>>,
@@ -189,6 +194,8 @@ impl<'de> Visitor<'de> for ProjectVisitor {
                 "name" => project.name = map.next_value()?,
                 "project_id" => project.project_id = map.next_value()?,
                 "credentials" => project.credentials = map.next_value()?,
+                "cloud" => project.cloud = map.next_value()?,
+                "region" => project.region = map.next_value()?,
                 "labels" => project.labels = map.next_value()?,
                 "poll" => project.poll = map.next_value()?,
                 other => match product::by_name(other) {

@@ -4,22 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint;
+use super::draft::Draft;
+use super::endpoint::{self, Endpoint};
 use super::file;
+use super::place::{self, Id, Site};
 use super::position::{child, item};
 use super::problem::{listed, quoted};
 use super::report::Report;
-use super::{Credential, Instance, ProductConfig, Project};
+use super::{Credential, CredentialKind, Instance, ProductConfig, Project, ProjectId};
 use super::{discovery, duration, interval, label, schema};
 use crate::backup::InstanceId;
 use crate::objective::{Objective, Objectives, Origin};
 use crate::product::{self, Product, Scope};
 
-/// Checks all projects, and that each credential is used. `usable` are the credentials without a
-/// fault, `shared` is the interval of projects that have none of their own, unless it is wrong.
+/// What was found good of the other blocks.
+pub(super) struct Usable<'a> {
+    /// Those without a fault.
+    pub(super) credentials: &'a [Arc<Credential>],
+    /// Those of all credentials.
+    pub(super) drafts: &'a [Draft],
+    /// Those of all projects, in their order.
+    pub(super) sites: &'a [Site],
+}
+
+/// Checks all projects, and that each credential is used. `shared` is the interval of projects that have none of their own, unless it is wrong.
 pub(super) fn check_all(
     written: &file::Config,
-    usable: &[Arc<Credential>],
+    usable: &Usable<'_>,
     shared: Option<Duration>,
     report: &mut Report,
 ) -> Option<Vec<Project>> {
@@ -32,7 +43,7 @@ pub(super) fn check_all(
     let mut names = BTreeMap::new();
     let mut used = BTreeSet::new();
     let mut checked = Vec::new();
-    for (at, project) in projects.iter().enumerate() {
+    for (at, (project, site)) in projects.iter().zip(usable.sites).enumerate() {
         let path = item("projects", at);
         used.extend(project.credentials.as_deref());
         if let Some(name) = project.name.as_deref().filter(|name| !name.is_empty()) {
@@ -48,7 +59,7 @@ pub(super) fn check_all(
                 names.insert(name, line);
             }
         }
-        let mut check = Check { written, usable, report };
+        let mut check = Check { written, usable, site, report };
         checked.push(check.project(&path, project, shared));
     }
     // Where a project lacks its credential, the one that is left over is probably meant.
@@ -68,7 +79,9 @@ pub(super) fn check_all(
 
 struct Check<'a> {
     written: &'a file::Config,
-    usable: &'a [Arc<Credential>],
+    usable: &'a Usable<'a>,
+    /// Of the project under check.
+    site: &'a Site,
     report: &'a mut Report,
 }
 
@@ -84,9 +97,8 @@ impl Check<'_> {
             Some(name) => Some(name.to_owned()),
             None => self.error(path, "name", "is missing; it is the value of the label `project`"),
         };
-        let project_id =
-            self.id(&child(path, "project_id"), written.project_id.as_deref(), "project");
         let credential = self.credential(path, written.credentials.as_deref());
+        let project_id = self.project_id(path, written, credential.as_deref());
         // Whether http is allowed hangs on the credential; with a wrong one, nothing is said of it.
         let block = written.credentials.as_ref();
         let block = block.and_then(|name| self.written.credentials.as_ref()?.get(name));
@@ -137,7 +149,78 @@ impl Check<'_> {
             let message = format!("there is no credential {}; {instead}", quoted(name));
             return self.error(path, "credentials", message);
         }
-        self.usable.iter().find(|usable| usable.name == name).cloned()
+        let mut usable = self.usable.credentials.iter();
+        usable.find(|usable| usable.name == name).cloned()
+    }
+
+    /// The id, and where to look it up if it is not known.
+    fn project_id(
+        &mut self,
+        path: &str,
+        written: &file::Project,
+        credential: Option<&Credential>,
+    ) -> Option<ProjectId> {
+        let names = match self.site.project_id.as_ref()? {
+            Id::Known(id) => return Some(ProjectId::Known(id.clone())),
+            Id::Named(names) => names.clone(),
+        };
+        let of_place = || self.site.place.and_then(|place| place.iam());
+        let auth_url = match &credential?.kind {
+            CredentialKind::Password { auth_url, .. } => Some(auth_url.clone()),
+            CredentialKind::Keys { .. } => {
+                let name = written.credentials.as_deref();
+                let mut drafts = self.usable.drafts.iter();
+                let draft = drafts.find(|draft| Some(draft.name.as_str()) == name);
+                let own = draft.and_then(|draft| draft.auth_url.clone()?.ok());
+                own.or_else(of_place)
+            }
+        };
+        match auth_url {
+            Some(auth_url) => Some(ProjectId::LookedUp { auth_url, names }),
+            None if self.site.is_told => None,
+            None => {
+                let message = "is missing, and nothing says where IAM is, to look it up; write the \
+                               id, or `cloud` and `region`, or `auth_url` in the credential";
+                self.error(path, "project_id", message)
+            }
+        }
+    }
+
+    /// The endpoint that is written, else the one of the project's place. None if there is none or
+    /// it is wrong, which was told.
+    fn endpoint(
+        &mut self,
+        path: &str,
+        product: &'static Product,
+        written: Option<&str>,
+        insecure_http: bool,
+    ) -> Option<Endpoint> {
+        let example = format!("write such as `https://{}.eu-de.otc.t-systems.com`", product.name);
+        let message = match (written, self.site.place) {
+            (Some(text), _) => match endpoint::origin(text, insecure_http) {
+                Ok(endpoint) => return Some(endpoint),
+                Err(error) => format!("{error}; {example}"),
+            },
+            (None, Some(place)) => {
+                let endpoint = place.origin(product)?;
+                if place.lacks(product) {
+                    let message = format!(
+                        "the endpoints of {} have no {} in {}; `{endpoint}` is tried all the same; \
+                         remove the block, or write its `endpoint`",
+                        quoted(place.cloud.name),
+                        quoted(product.name),
+                        quoted(place.region)
+                    );
+                    self.report.finding_at_key(path, message);
+                }
+                return Some(endpoint);
+            }
+            (None, None) if self.site.is_told => return None,
+            (None, None) => {
+                format!("is missing; {example}, or `cloud` and `region` in the project")
+            }
+        };
+        self.error(path, "endpoint", message)
     }
 
     fn product(
@@ -148,19 +231,7 @@ impl Check<'_> {
         insecure_http: bool,
         labels: &BTreeMap<String, String>,
     ) -> Option<ProductConfig> {
-        let endpoint = match written.endpoint.as_deref() {
-            Some(text) => endpoint::origin(text, insecure_http).map_err(|error| error.to_string()),
-            None => Err("is missing".to_owned()),
-        };
-        let endpoint = match endpoint {
-            Ok(endpoint) => Some(endpoint),
-            Err(error) => {
-                let name = product.name;
-                let message =
-                    format!("{error}; write such as `https://{name}.eu-de.otc.t-systems.com`");
-                self.error(path, "endpoint", message)
-            }
-        };
+        let endpoint = self.endpoint(path, product, written.endpoint.as_deref(), insecure_http);
         let defaults = product.types.iter().filter_map(|(backup_type, max_age)| {
             let max_age = Some((*max_age)?);
             Some((*backup_type, Objective { max_age, origin: Origin::Default }))
@@ -225,7 +296,7 @@ impl Check<'_> {
         for (at, instance) in written.iter().enumerate() {
             let path = item(path, at);
             let place = child(&path, "id");
-            let id = self.id(&place, instance.id.as_deref(), "instance").map(InstanceId::new);
+            let id = self.instance_id(&place, instance.id.as_deref()).map(InstanceId::new);
             if let Some(id) = &id {
                 let line = self.report.line(&place);
                 if let Some(first) = seen.get(id) {
@@ -303,17 +374,13 @@ impl Check<'_> {
         merged
     }
 
-    fn id(&mut self, path: &str, written: Option<&str>, noun: &str) -> Option<String> {
-        let an = if noun.starts_with('i') { "an" } else { "a" };
+    fn instance_id(&mut self, path: &str, written: Option<&str>) -> Option<String> {
         let message = match written {
-            None => format!("is missing; write the id of the {noun} at the cloud"),
-            Some("") => format!("{an} {noun} id cannot be empty"),
-            Some(id)
-                if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) =>
-            {
-                return Some(id.to_owned());
-            }
-            Some(_) => format!("{an} {noun} id has only letters, digits, `_` and `-`"),
+            None => "is missing; write the id of the instance at the cloud".to_owned(),
+            Some(id) => match place::wrong_id(id) {
+                None => return Some(id.to_owned()),
+                Some(what) => format!("an instance id {what}"),
+            },
         };
         self.report.error(path, message);
         None

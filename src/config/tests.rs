@@ -281,3 +281,72 @@ fn leave_for_http_comes_from_the_credential_of_the_project() {
     let config = loaded(&text).config;
     assert_eq!(config.projects[0].products[0].endpoint.to_string(), "http://rds.example");
 }
+
+/// The addresses of the products of a project, and of IAM.
+fn addresses(credential: &str, project: &str) -> (Vec<String>, Option<String>) {
+    let text = format!(
+        "credentials: {{ shop: {{ {credential} }} }}\n\
+         projects: [{{ name: shop, credentials: shop, {project} }}]\n"
+    );
+    let config = loaded(&text).config;
+    let products = config.projects[0].products.iter();
+    let auth_url = match (&config.credentials[0].kind, &config.projects[0].project_id) {
+        (CredentialKind::Password { auth_url, .. }, _)
+        | (_, ProjectId::LookedUp { auth_url, .. }) => Some(auth_url.to_string()),
+        _ => None,
+    };
+    (products.map(|product| product.endpoint.to_string()).collect(), auth_url)
+}
+
+const PASSWORD: &str = "username: u, user_domain_name: d, password: p";
+const KEYS: &str = "access_key: ak, secret_key: sk";
+
+#[test]
+fn cloud_and_region_fill_in_the_endpoints_and_the_address_of_iam() {
+    let place = "project_id: p1, cloud: otc, region: eu-de";
+    let both = "rds: { instances: [{ id: a }] }, ddm: {}";
+    let (products, iam) = addresses(PASSWORD, &format!("{place}, {both}"));
+    assert_eq!(
+        products,
+        ["https://rds.eu-de.otc.t-systems.com", "https://ddm.eu-de.otc.t-systems.com"]
+    );
+    assert_eq!(iam.unwrap(), "https://iam.eu-de.otc.t-systems.com/v3");
+    let (_, iam) = addresses(KEYS, &format!("{place}, {both}"));
+    assert_eq!(iam, None, "keys that look nothing up need none");
+}
+
+#[test]
+fn what_is_written_goes_over_what_cloud_and_region_would_fill_in() {
+    let password = format!("auth_url: 'https://iam.example', {PASSWORD}");
+    let project = "project_id: p1, cloud: otc, region: eu-de, \
+                   rds: { endpoint: 'https://rds.example', instances: [{ id: a }] }, ddm: {}";
+    let (products, iam) = addresses(&password, project);
+    assert_eq!(products, ["https://rds.example", "https://ddm.eu-de.otc.t-systems.com"]);
+    assert_eq!(iam.unwrap(), "https://iam.example/v3");
+}
+
+#[test]
+fn a_project_without_an_id_is_looked_up_by_its_name_and_then_by_its_region() {
+    let text = "credentials: { shop: { access_key: ak, secret_key: sk } }
+projects:
+  - { name: shop, credentials: shop, cloud: otc, region: eu-nl, rds: { instances: [{ id: a }] } }
+  - { name: eu-de, credentials: shop, cloud: otc, region: eu-de, ddm: {} }
+";
+    let loaded = loaded(text);
+    assert_eq!(loaded.findings, []);
+    let names = |at: usize| match &loaded.config.projects[at].project_id {
+        ProjectId::LookedUp { auth_url, names } => (auth_url.to_string(), names.join(" ")),
+        ProjectId::Known(id) => panic!("known: {id}"),
+    };
+    let iam = |region: &str| format!("https://iam.{region}.otc.t-systems.com/v3");
+    assert_eq!(names(0), (iam("eu-nl"), "shop eu-nl".to_owned()));
+    assert_eq!(names(1), (iam("eu-de"), "eu-de".to_owned()), "each IAM knows its own region");
+}
+
+#[test]
+fn keys_with_an_address_of_iam_look_up_there() {
+    let keys = format!("auth_url: 'https://iam.example', {KEYS}");
+    let project = "region: eu-de, ddm: { endpoint: 'https://ddm.example' }";
+    let (_, iam) = addresses(&keys, project);
+    assert_eq!(iam.unwrap(), "https://iam.example/v3");
+}

@@ -20,6 +20,8 @@ use crate::instance::ListedInstance;
 pub struct Found {
     /// Which list.
     pub census: Arc<Census>,
+    /// The cloud's id of the project, if it is known by now.
+    pub project_id: Option<Box<str>>,
     /// When it was read.
     pub ended: Timestamp,
     /// The instances, or why there are none.
@@ -58,7 +60,8 @@ impl Polling {
             let outcome = read.map(|read| read.instances);
             let ended = self.clock.now();
             let census = Arc::clone(&census);
-            if found.send(Found { census, ended, outcome }).await.is_err() {
+            let project_id = client.known_project_id().map(Into::into);
+            if found.send(Found { census, project_id, ended, outcome }).await.is_err() {
                 return;
             }
             sleep_until(due).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::fields::{self, DecodeError, Record, Wire};
-use super::{Api, InstanceList, List, Page, Product, Scope};
+use super::{Api, InstanceList, List, Page, Product, Regions, Scope};
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
 use crate::instance::ListedInstance;
 
@@ -23,6 +23,7 @@ pub(super) static DDM: Product = Product {
     types: &[(AUTO_METADATA, Some(Duration::from_secs(26 * 3600))), (METADATA, None)],
     lists: |_| &WHOLE,
     query: |_| Vec::new(),
+    regions: &REGIONS,
     decode,
     automated: AUTO_METADATA,
     instances: InstanceList {
@@ -46,6 +47,34 @@ const STATUSES: [(&str, Status); 3] =
 const DELETED: &str = "deleted";
 
 static WHOLE: [List; 1] = [List { backup_type: None, windowed: false }];
+
+/// Sources: the list of endpoints of Open Telekom Cloud, the regions of the official Python SDK
+/// (`huaweicloudsdkddm` 3.1.219) for Huawei Cloud; November 2026.
+static REGIONS: [Regions; 2] = [
+    Regions { cloud: "otc", names: &["eu-de"] },
+    Regions {
+        cloud: "huaweicloud",
+        names: &[
+            "ae-ad-1",
+            "ap-southeast-1",
+            "ap-southeast-3",
+            "cn-east-2",
+            "cn-east-3",
+            "cn-north-1",
+            "cn-north-4",
+            "cn-north-9",
+            "cn-south-1",
+            "cn-south-2",
+            "cn-southwest-2",
+            "eu-west-101",
+            "la-north-2",
+            "la-south-2",
+            "my-kualalumpur-1",
+            "ru-moscow-1",
+            "sa-brazil-1",
+        ],
+    },
+];
 
 /// An answer, as far as it is used.
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::fields::{self, DecodeError, Record, Wire};
-use super::{Api, InstanceList, List, Lookup, Page, Product, Question, Scope};
+use super::{Api, InstanceList, List, Lookup, Page, Product, Question, Regions, Scope};
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
 use crate::instance::ListedInstance;
 use crate::policy::{Plan, Policy};
@@ -35,6 +35,7 @@ pub(super) static RDS: Product = Product {
     ],
     lists,
     query,
+    regions: &REGIONS,
     decode,
     automated: AUTO,
     instances: InstanceList {
@@ -127,6 +128,51 @@ fn query(question: &Question<'_>) -> Vec<(&'static str, String)> {
     }
     query
 }
+
+/// Sources: the list of endpoints of Open Telekom Cloud, the regions of the official Python SDK
+/// (`huaweicloudsdkrds` 3.1.219) for Huawei Cloud; November 2026.
+static REGIONS: [Regions; 2] = [
+    Regions { cloud: "otc", names: &["eu-de", "eu-nl"] },
+    Regions {
+        cloud: "huaweicloud",
+        names: &[
+            "ae-ad-1",
+            "af-north-1",
+            "af-south-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-4",
+            "ap-southeast-5",
+            "cn-east-2",
+            "cn-east-3",
+            "cn-east-4",
+            "cn-east-5",
+            "cn-north-1",
+            "cn-north-11",
+            "cn-north-12",
+            "cn-north-2",
+            "cn-north-4",
+            "cn-north-9",
+            "cn-south-1",
+            "cn-south-2",
+            "cn-south-4",
+            "cn-southwest-2",
+            "cn-southwest-3",
+            "eu-west-0",
+            "eu-west-101",
+            "la-north-2",
+            "la-south-2",
+            "me-east-1",
+            "my-kualalumpur-1",
+            "na-mexico-1",
+            "ru-moscow-1",
+            "ru-northwest-2",
+            "sa-brazil-1",
+            "tr-west-1",
+        ],
+    },
+];
 
 /// An answer, as far as it is used.
 #[derive(Deserialize)]

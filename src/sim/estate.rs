@@ -185,6 +185,8 @@ pub struct Project {
     pub name: String,
     /// The name of its domain.
     pub domain: String,
+    /// Whether it is in use.
+    pub enabled: bool,
     /// RDS instances.
     pub rds: Vec<RdsInstance>,
     /// DDM instances.
@@ -206,6 +208,7 @@ impl Project {
             id: id.to_owned(),
             name: name.to_owned(),
             domain: DOMAIN.to_owned(),
+            enabled: true,
             rds: Vec::new(),
             ddm: Vec::new(),
             rds_backups: Vec::new(),

@@ -113,8 +113,22 @@ pub(super) fn sign_in(
     Ok(Answer::json(201, &json!({ "token": shown })).with_header("X-Subject-Token", &text))
 }
 
-/// `GET /v3/projects`: the projects of the domain, by name if asked.
-pub(super) fn projects(request: &Request, estate: &Estate, caller: &Caller) -> Answer {
+/// `GET /v3/projects`: the projects of the domain, by name if asked. It needs a permission of its own.
+pub(super) fn projects(
+    request: &Request,
+    estate: &Estate,
+    switches: &Switches,
+    caller: &Caller,
+) -> Result<Answer, Answer> {
+    if switches.forbids_listing_projects {
+        let message = "You are not authorized to perform the requested action.";
+        return Err(Answer::iam(403, "Forbidden", message));
+    }
+    Ok(own_projects(request, estate, caller))
+}
+
+/// `GET /v3/auth/projects`: those that the caller may use, by name if asked.
+pub(super) fn own_projects(request: &Request, estate: &Estate, caller: &Caller) -> Answer {
     let name = request.parameter("name");
     let projects = estate.projects.iter();
     let shown: Vec<Value> = projects
@@ -127,7 +141,7 @@ pub(super) fn projects(request: &Request, estate: &Estate, caller: &Caller) -> A
                 "domain_id": domain_id(&project.domain),
                 "parent_id": domain_id(&project.domain),
                 "is_domain": false,
-                "enabled": true,
+                "enabled": project.enabled,
                 "description": "",
                 "links": {},
             })

@@ -179,7 +179,8 @@ impl State {
                 iam::sign_in(request, &self.estate, switches, now, tokens, addresses)
             }
             Call::Versions => Ok(iam::versions(addresses)),
-            Call::OwnProjects | Call::Projects => Ok(iam::projects(request, &self.estate, &caller)),
+            Call::OwnProjects => Ok(iam::own_projects(request, &self.estate, &caller)),
+            Call::Projects => iam::projects(request, &self.estate, switches, &caller),
             Call::Catalog => {
                 let token = request.header("x-auth-token");
                 let token = token.and_then(|text| self.tokens.find(text, now));

@@ -46,6 +46,8 @@ pub struct Switches {
     pub rate_limit: Option<RateLimit>,
     /// The seconds in `Retry-After` of a 429.
     pub retry_after: Option<u32>,
+    /// Whether nobody may list the projects of the domain.
+    pub forbids_listing_projects: bool,
     /// How long a token is valid.
     pub token_lifetime: SignedDuration,
     /// Whether bodies are packed for clients that accept gzip.
@@ -72,6 +74,7 @@ impl Default for Switches {
             ddm_page_numbers_are_nonsense: false,
             rate_limit: None,
             retry_after: None,
+            forbids_listing_projects: false,
             token_lifetime: SignedDuration::from_hours(24),
             gzip: false,
         }

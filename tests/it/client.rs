@@ -38,8 +38,12 @@ struct Way {
 
 impl Way {
     fn new(cloud: &Cloud, setup: Setup<'_>) -> Self {
-        let text = setup.with_rds(ID, "name: orders").text(cloud);
-        let loaded = Config::read(&text, Path::new("test"), &config::fetch).expect("a good config");
+        Self::of(cloud, &setup.with_rds(ID, "name: orders").text(cloud))
+    }
+
+    /// The way into the first project of a config.
+    fn of(cloud: &Cloud, text: &str) -> Self {
+        let loaded = Config::read(text, Path::new("test"), &config::fetch).expect("a good config");
         let project = &loaded.config.projects[0];
         let meters = Meters::new().unwrap();
         let credential = Arc::clone(&project.credential);
@@ -269,4 +273,25 @@ async fn a_token_that_died_before_anyone_used_it_is_fetched_once_more() {
     cloud.fault(Fault::status(401).on(Service::Rds).times(2));
     assert_eq!(way.ask().await, Ok(()));
     assert_eq!(cloud.sign_ins(), 3);
+}
+
+#[tokio::test]
+async fn a_project_that_was_not_found_is_looked_up_again_after_a_minute() {
+    let cloud = cloud().await;
+    let text = Setup::new(&cloud).with_rds(ID, "name: orders").text(&cloud);
+    let named = text.replace(&format!("project_id: {}", estate::PROJECT_ID), "region: eu-de");
+    let way = Way::of(&cloud, &named);
+    let looked_up = || cloud.count(|seen: &Seen| seen.path == "/v3/projects");
+    assert_eq!(way.ask().await, Err(Reason::NotFound));
+    assert_eq!((cloud.sign_ins(), looked_up()), (1, 2));
+    cloud.change(|estate| estate.projects[0].name = "eu-de".to_owned());
+    pass(59 * SECOND).await;
+    assert_eq!(way.ask().await, Err(Reason::NotFound));
+    assert_eq!((cloud.sign_ins(), looked_up()), (1, 2));
+    pass(2 * SECOND).await;
+    assert_eq!(way.ask().await, Ok(()));
+    assert_eq!((cloud.sign_ins(), looked_up()), (3, 4));
+    pass(HOUR).await;
+    assert_eq!(way.ask().await, Ok(()));
+    assert_eq!((cloud.sign_ins(), looked_up()), (3, 4), "it is kept");
 }
