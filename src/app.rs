@@ -2,7 +2,9 @@
 //! ends them.
 
 mod fleet;
+pub mod live;
 mod reload;
+mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -56,7 +56,12 @@ pub struct Arguments {
 pub enum Command {
     /// Read the config and say what is wrong with it. Exit 0: good; 1: findings with which the
     /// daemon would still start; 2: it would not start.
-    Check,
+    Check {
+        /// Sign in as well, and read one page of each list: what works, what is forbidden, what is
+        /// not there. That is a finding too.
+        #[arg(long)]
+        live: bool,
+    },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
     /// Run the daemon (the default).
@@ -111,7 +116,7 @@ mod tests {
     fn flags_stand_before_or_behind_the_command() {
         for arguments in [["x", "--config.file=a", "check"], ["x", "check", "--config.file=a"]] {
             let arguments = Arguments::parse_from(arguments);
-            assert_eq!(arguments.command, Some(Command::Check));
+            assert_eq!(arguments.command, Some(Command::Check { live: false }));
             assert_eq!(arguments.config_file, PathBuf::from("a"));
         }
     }

@@ -153,8 +153,11 @@ impl Client {
 
 /// Names what is missing, where the cloud documents it.
 fn with_permission(mut fault: Fault, api: &Api) -> Fault {
-    if let (Reason::Forbidden, Some(permission)) = (fault.reason, api.permission) {
-        fault.message += &format!("; it needs the permission `{permission}`");
+    if fault.reason == Reason::Forbidden {
+        fault.message += &match api.permission {
+            Some(permission) => format!("; it needs the permission `{permission}`"),
+            None => "; the cloud names no permission for it, the role `Tenant Guest` has it".into(),
+        };
     }
     fault
 }

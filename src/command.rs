@@ -11,8 +11,8 @@ use crate::cli::{Arguments, Command};
 /// Runs the command of the arguments and gives the exit code.
 pub async fn run(arguments: &Arguments) -> ExitCode {
     match arguments.command {
-        _ if arguments.config_check => check::run(arguments),
-        Some(Command::Check) => check::run(arguments),
+        _ if arguments.config_check => check::run(arguments, false).await,
+        Some(Command::Check { live }) => check::run(arguments, live).await,
         Some(Command::Demo) => demo::run(arguments).await,
         None | Some(Command::Serve) => serve::run(arguments).await,
     }

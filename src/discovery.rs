@@ -24,11 +24,6 @@ pub async fn read(client: &Client, census: &Census) -> Result<Discovered, Fault>
     Ok(Discovered { instances: walk.entries, has_foreign_total: walk.foreign_total.is_some() })
 }
 
-/// Reads its first page only: whether that is allowed, and how many there are.
-pub async fn first_page(client: &Client, census: &Census) -> Result<Page<ListedInstance>, Fault> {
-    List { client, census }.ask(0, census.product.instances.page_limit).await
-}
-
 struct List<'a> {
     client: &'a Client,
     census: &'a Census,

@@ -73,16 +73,8 @@ pub async fn read(
     now: Timestamp,
     progress: &Progress,
 ) -> Result<Listing, Fault> {
-    let mut reader = Reader {
-        client,
-        target,
-        lookback,
-        progress,
-        found: HashMap::new(),
-        answers: AtomicU64::new(0),
-        counted_from: begin_of(lookback, now),
-        known_until: None,
-    };
+    let mut reader = Reader::new(client, target, lookback, progress);
+    reader.counted_from = begin_of(lookback, now);
     let answered = reader.typed().await?;
     // A clock that was set back makes it due too.
     let is_fresh = |read| (SignedDuration::ZERO..UNTYPED_EVERY).contains(&now.duration_since(read));
@@ -108,6 +100,17 @@ pub async fn read(
         memory,
         backups: reader.found.into_values().collect(),
     })
+}
+
+/// The first record of the first list of a target, with the length of that list and its type in
+/// words: whether the list may be read at all.
+pub async fn first_page(client: &Client, target: &Target) -> Result<(Page<Backup>, String), Fault> {
+    let backup_type =
+        (target.product.lists)(target.instance_id()).first().and_then(|it| it.backup_type);
+    let progress = Progress::default();
+    let reader = Reader::new(client, target, Lookback::All, &progress);
+    let page = reader.page(backup_type, None, 0, 1).await?;
+    Ok((page, backup_type.map_or_else(String::new, |it| format!("{it} "))))
 }
 
 /// From when on incrementals are counted at a time; none counts all.
@@ -153,6 +156,26 @@ impl Window {
         let laid = *self.laid.get_or_init(|| now);
         let begin = laid.checked_sub(self.length.saturating_add(MARGIN)).ok()?;
         Some((begin, laid.checked_add(MARGIN).ok()?))
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        client: &'a Client,
+        target: &'a Target,
+        lookback: Lookback,
+        progress: &'a Progress,
+    ) -> Self {
+        Self {
+            client,
+            target,
+            lookback,
+            progress,
+            found: HashMap::new(),
+            answers: AtomicU64::new(0),
+            counted_from: None,
+            known_until: None,
+        }
     }
 }
 

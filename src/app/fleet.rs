@@ -2,7 +2,7 @@
 //! how a new config, or what an instance list brought, takes over.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -10,12 +10,13 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tracing::{info, warn};
 
 use super::StartError;
-use crate::account::{Account, Patience, Terms};
+use super::ways::Ways;
+use crate::account::{Patience, Terms};
 use crate::auth::{PROJECTS_API, SIGN_IN_API};
 use crate::backup::InstanceId;
 use crate::census::{self, Census};
 use crate::client::Client;
-use crate::config::{Config, ProductConfig, Project, ProjectId};
+use crate::config::{Config, ProductConfig, ProjectId};
 use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
@@ -28,8 +29,7 @@ pub(super) struct Fleet {
     polling: Arc<Polling>,
     patience: Patience,
     config: Config,
-    accounts: BTreeMap<Box<str>, Arc<Account>>,
-    clients: BTreeMap<Box<str>, Arc<Client>>,
+    ways: Ways,
     /// One for each instance list, and the loop that reads it.
     estates: Vec<Arc<Estate>>,
     readers: Vec<Reader>,
@@ -65,8 +65,7 @@ impl Fleet {
             polling,
             patience,
             config: config.clone(),
-            accounts: BTreeMap::new(),
-            clients: BTreeMap::new(),
+            ways: Ways::default(),
             estates: Vec::new(),
             readers: Vec::new(),
             found,
@@ -82,9 +81,14 @@ impl Fleet {
     /// Targets that stay keep what is known of them and their place in the schedule, credentials
     /// that stay keep their tokens, budget and pauses. After an error everything is as it was.
     pub(super) fn apply(&mut self, config: Config) -> Result<(), StartError> {
-        let accounts = self.accounts_of(&config)?;
-        let clients = self.clients_of(&config, &accounts);
         let meters = &self.polling.meters;
+        let terms = Terms {
+            request_timeout: config.poll.request_timeout,
+            patience: self.patience,
+            clock: self.polling.clock.clone(),
+            meters: meters.clone(),
+        };
+        let ways = Ways::of(&config, &terms, &self.ways)?;
         for project in &config.projects {
             for ProductConfig { product, .. } in &project.products {
                 meters.know(&project.name, product.name, product.apis().chain([SIGN_IN_API]));
@@ -95,7 +99,7 @@ impl Fleet {
                 }
             }
         }
-        for (project, client) in &clients {
+        for (project, client) in ways.iter() {
             // Weak: the account holds the meters.
             let watched = Arc::downgrade(client.account());
             let backoff = move || watched.upgrade().map(|account| account.backoff());
@@ -104,11 +108,12 @@ impl Fleet {
             let expiry = move || watched.upgrade().and_then(|client| client.token_expires_at());
             meters.auth_token_expiry(project, expiry);
         }
-        for project in self.clients.keys().filter(|project| !clients.contains_key(*project)) {
-            self.polling.meters.forget(project);
+        for (project, _) in self.ways.iter() {
+            if ways.to_project(project).is_none() {
+                meters.forget(project);
+            }
         }
-        self.accounts = accounts;
-        self.clients = clients;
+        self.ways = ways;
         self.config = config;
         self.take_census();
         self.deploy();
@@ -131,7 +136,7 @@ impl Fleet {
         let mut estates = std::mem::take(&mut self.estates);
         let mut readers = std::mem::take(&mut self.readers);
         for census in census::censuses(&self.config) {
-            let Some(client) = self.clients.get(&census.project) else { continue };
+            let Some(client) = self.ways.to_project(&census.project) else { continue };
             let same = |it: &Reader| *it.census == census && Arc::ptr_eq(&it.client, client);
             let reader = if let Some(at) = readers.iter().position(same) {
                 readers.swap_remove(at)
@@ -166,7 +171,7 @@ impl Fleet {
             old.insert(key, left);
         }
         for target in targets {
-            let Some(client) = self.clients.get(&target.project) else { continue };
+            let Some(client) = self.ways.to_project(&target.project) else { continue };
             let kept = old.remove(&target.key().map(boxed));
             let assignment = Arc::new(Assignment {
                 target,
@@ -214,48 +219,6 @@ impl Fleet {
     /// Ends all loops.
     pub(super) async fn stop(mut self) {
         self.tasks.shutdown().await;
-    }
-
-    fn accounts_of(&self, config: &Config) -> Result<BTreeMap<Box<str>, Arc<Account>>, StartError> {
-        let terms = Terms {
-            request_timeout: config.poll.request_timeout,
-            patience: self.patience,
-            clock: self.polling.clock.clone(),
-            meters: self.polling.meters.clone(),
-        };
-        let mut accounts = BTreeMap::new();
-        for credential in &config.credentials {
-            let name = credential.name.as_str();
-            let old = self.accounts.get(name).filter(|old| old.serves(credential, &terms));
-            let account =
-                match old {
-                    Some(old) => Arc::clone(old),
-                    None => Arc::new(Account::new(Arc::clone(credential), terms.clone()).map_err(
-                        |source| StartError::Tls { credential: name.to_owned(), source },
-                    )?),
-                };
-            accounts.insert(name.into(), account);
-        }
-        Ok(accounts)
-    }
-
-    fn clients_of(
-        &self,
-        config: &Config,
-        accounts: &BTreeMap<Box<str>, Arc<Account>>,
-    ) -> BTreeMap<Box<str>, Arc<Client>> {
-        let mut clients = BTreeMap::new();
-        for Project { name, project_id, credential, .. } in &config.projects {
-            let Some(account) = accounts.get(credential.name.as_str()) else { continue };
-            let concurrency = config.poll.concurrency;
-            let old = self.clients.get(name.as_str());
-            let old = old.filter(|old| old.serves(account, project_id, concurrency));
-            let client = old.cloned().unwrap_or_else(|| {
-                Arc::new(Client::new(Arc::clone(account), name, project_id, concurrency))
-            });
-            clients.insert(name.as_str().into(), client);
-        }
-        clients
     }
 }
 

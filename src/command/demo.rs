@@ -47,13 +47,13 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
 
 /// What an operator would write, but for an interval at which there is something to watch.
 fn config(cloud: &Cloud) -> String {
-    let mut text = format!(
+    format!(
         "poll:\n  interval: 30s\n\
          credentials:\n  demo:\n    auth_url: {iam}\n    username: {user}\n    password: {password}\n    \
          user_domain_name: {domain}\n    requests_per_second: 20\n\
          projects:\n  - name: demo\n    project_id: {project_id}\n    credentials: demo\n    \
-         ddm:\n      endpoint: {ddm}\n    \
-         rds:\n      endpoint: {rds}\n      instances:\n",
+         rds: {{ endpoint: \"{rds}\", discover: true, restore_window: true }}\n    \
+         ddm: {{ endpoint: \"{ddm}\" }}\n",
         iam = cloud.iam_url(),
         user = estate::USER,
         password = estate::PASSWORD,
@@ -61,15 +61,7 @@ fn config(cloud: &Cloud) -> String {
         project_id = estate::DEMO_PROJECT_ID,
         ddm = cloud.ddm_url(),
         rds = cloud.rds_url(),
-    );
-    let instances = cloud.change(|estate| {
-        let project = estate.project(estate::DEMO_PROJECT_ID);
-        project.map(|project| project.primaries().cloned().collect::<Vec<_>>()).unwrap_or_default()
-    });
-    for instance in instances {
-        text += &format!("        - id: {}\n          name: {}\n", instance.id, instance.name);
-    }
-    text
+    )
 }
 
 fn announce(

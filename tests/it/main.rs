@@ -25,6 +25,7 @@ mod faults;
 mod flow;
 mod http;
 mod listing;
+mod live;
 mod lookup;
 mod polling;
 mod process;

@@ -77,7 +77,7 @@ async fn a_good_config_is_0_and_one_with_findings_is_1() {
     let (_folder, flag) = folder_with(&setup.text(&cloud));
     let output = run(&["check", &flag]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains("1 projects, 1 targets, 0 findings"));
+    assert!(stdout(&output).contains("1 projects, 1 targets, 0 instance lists, 0 findings"));
     let same = run(&["--config.check", &flag]).await;
     assert_eq!((same.status, &same.stdout), (output.status, &output.stdout));
 
@@ -104,7 +104,10 @@ async fn of_very_many_problems_a_hundred_are_told_and_first_what_keeps_the_daemo
     assert_eq!(lines.len(), 102);
     assert!(lines[..100].iter().all(|line| line.contains(": finding: credentials.spare")));
     assert_eq!(lines[100], "and 150 more");
-    assert!(lines[101].ends_with("1 projects, 1 targets, 250 findings"), "{told}");
+    assert!(
+        lines[101].ends_with("1 projects, 1 targets, 0 instance lists, 250 findings"),
+        "{told}"
+    );
 
     let (_folder, flag) = folder_with(&format!("{text}surprise: 1\n"));
     let output = run(&["check", &flag]).await;
