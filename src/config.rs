@@ -4,10 +4,12 @@
 //! gives a [`Config`] or every problem at once, each with its place. Nothing later checks again.
 
 mod cloud;
+mod clouds_yaml;
 mod credential;
 mod draft;
 pub mod duration;
 mod endpoint;
+mod environment;
 mod file;
 mod label;
 mod parse;
@@ -35,6 +37,7 @@ use crate::product::Product;
 use draft::Draft;
 use report::Report;
 
+pub use clouds_yaml::EntrySource;
 pub use endpoint::{Endpoint, is_loopback};
 pub use problem::{Position, Problem, Problems, Severity};
 pub use schema::schema;

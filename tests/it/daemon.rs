@@ -1,5 +1,6 @@
 //! Runs the daemon in this process, against a simulated cloud or none.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::Patience;
@@ -52,7 +53,19 @@ impl Daemon {
 
     /// Starts with the text of a config file, on another clock.
     pub(crate) async fn start_at(config: &str, clock: Clock) -> Self {
+        Self::start_in(TempDir::new().unwrap(), config, clock).await
+    }
+
+    /// Starts with the text of a config file that has others beside it.
+    pub(crate) async fn start_beside(files: &[(&str, &str)], config: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self::start_in(folder, config, Clock::system()).await
+    }
+
+    async fn start_in(folder: TempDir, config: &str, clock: Clock) -> Self {
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, config).unwrap();
         let loaded = match Config::load(&file) {
@@ -83,6 +96,11 @@ impl Daemon {
     pub(crate) async fn reload(&self, config: &str) -> Answer {
         std::fs::write(self.folder.path().join("config.yaml"), config).unwrap();
         self.ask(Method::POST, "/-/reload").await
+    }
+
+    /// The folder of the config file.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Gets a path.

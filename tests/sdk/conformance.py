@@ -24,6 +24,9 @@ from otcextensions.sdk import register_single_service
 
 def main() -> None:
     given = json.loads(sys.argv[1])
+    if "cloud" in given:
+        clouds_yaml_is_read(given)
+        return
     credentials = BasicCredentials(given["ak"], given["sk"], given["project_id"])
     rds = client(RdsClient, credentials, given["rds"])
     ddm = client(DdmClient, credentials, given["ddm"])
@@ -123,6 +126,15 @@ def openstack_reads_the_same(given):
         assert "password is wrong" in str(refusal), refusal
     else:
         raise AssertionError("a wrong password was believed")
+
+
+def clouds_yaml_is_read(given):
+    """The files are those that the variables of this process name."""
+    connection = openstack.connect(cloud=given["cloud"])
+    assert connection.current_project_id == given["project_id"], connection.current_project_id
+    if not hasattr(connection, "rds"):
+        register_single_service(connection, "rds")
+    assert [one.id for one in connection.rds.instances()] == [given["rds_instance"]]
 
 
 def connected(given, password):
