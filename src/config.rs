@@ -4,11 +4,13 @@
 //! gives a [`Config`] or every problem at once, each with its place. Nothing later checks again.
 
 mod cloud;
+mod clouds_yaml;
 mod credential;
 mod discovery;
 mod draft;
 pub mod duration;
 mod endpoint;
+mod environment;
 mod file;
 mod label;
 mod parse;
@@ -38,6 +40,7 @@ use crate::product::Product;
 use draft::Draft;
 use report::Report;
 
+pub use clouds_yaml::EntrySource;
 pub use discovery::{Discovery, Exclude};
 pub use endpoint::{Endpoint, is_loopback};
 pub use problem::{Position, Problem, Problems, Severity, first_lines};

@@ -7,11 +7,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::draft::{Draft, EXAMPLE, Hints, Kind};
+use super::clouds_yaml::{self, Found};
+use super::draft::{Draft, EXAMPLE, Kind};
 use super::endpoint;
+use super::environment;
 use super::file;
 use super::position::child;
-use super::problem::listed;
+use super::problem::{listed, quoted};
 use super::report::Report;
 use super::secret::{self, Secret, SecretError, Source};
 use super::{Domain, Fetch};
@@ -33,27 +35,34 @@ pub(super) fn read(
 ) -> Draft {
     let path = child("credentials", name);
     let mut block = Block { path, written, report, secrets };
-    let kind = block.kind();
-    let insecure_http = written.insecure_http.unwrap_or_default();
-    let auth_url = written.auth_url.as_deref().map(|text| {
-        endpoint::identity(text, insecure_http)
-            .map_err(|error| format!("{error}; write such as `{EXAMPLE}`"))
-    });
+    let found = block.found();
+    let requests_per_second = block.requests_per_second();
+    let ca_file = block.ca_file(&found);
     Draft {
         name: name.to_owned(),
-        auth_url_path: child(&block.path, "auth_url"),
-        auth_url,
-        is_password: kind.is_password,
-        kind: kind.kind,
-        requests_per_second: block.requests_per_second(),
-        ca_file: block.ca_file(),
-        insecure_http,
-        hints: Some(Hints::default()),
+        auth_url_path: found.path,
+        auth_url_name: found.found.auth_url_name,
+        auth_url: found.found.auth_url,
+        is_password: found.found.is_password,
+        kind: found.found.kind,
+        requests_per_second,
+        ca_file,
+        insecure_http: written.insecure_http.unwrap_or_default(),
+        hints: found.is_readable.then_some(found.found.hints),
     }
 }
 
-/// What a block turned out to be.
-struct Read {
+/// What a block says, by itself or by what it refers to.
+struct FoundAt {
+    /// Where the address of IAM stands, or would stand.
+    path: String,
+    found: Found,
+    /// Whether what it refers to could be read.
+    is_readable: bool,
+}
+
+/// What the keys of a block make it.
+struct Own {
     is_password: bool,
     kind: Option<Kind>,
 }
@@ -87,7 +96,78 @@ impl Ways<'_> {
 }
 
 impl Block<'_> {
-    fn kind(&mut self) -> Read {
+    /// Reads the block itself, or what it refers to.
+    fn found(&mut self) -> FoundAt {
+        let insecure_http = self.written.insecure_http.unwrap_or_default();
+        let from_env = self.written.from_env == Some(true);
+        let unreadable = |path| FoundAt { path, found: Found::default(), is_readable: false };
+        let cloud = self.written.cloud.as_deref();
+        let key = match (cloud, from_env) {
+            (None, false) => return self.own(insecure_http),
+            (Some(_), _) => "cloud",
+            (None, true) => "from_env",
+        };
+        let path = child(&self.path, key);
+        let others = self.others(key);
+        if !others.is_empty() {
+            let message = format!(
+                "must say how to sign in either by {} or by itself; it has {} besides",
+                quoted(key),
+                listed(others.iter().map(String::as_str), "and")
+            );
+            self.report.error_at_key(&self.path, message);
+            return unreadable(path);
+        }
+        let read = match cloud {
+            Some("") => {
+                Err(vec!["the name of an entry of `clouds.yaml` cannot be empty".to_owned()])
+            }
+            Some(name) => clouds_yaml::read(name, insecure_http, self.secrets),
+            None => environment::read(insecure_http, self.secrets),
+        };
+        match read {
+            Ok(found) => FoundAt { path, found, is_readable: true },
+            Err(errors) => {
+                for error in errors {
+                    self.report.error(&path, error);
+                }
+                unreadable(path)
+            }
+        }
+    }
+
+    /// The keys that have no place beside this one.
+    fn others(&self, key: &str) -> Vec<String> {
+        let written = self.written;
+        let mut others = Vec::new();
+        for (other, is_given) in [
+            ("auth_url", written.auth_url.is_some()),
+            ("username", written.username.is_some()),
+            ("user_domain_name", written.user_domain_name.is_some()),
+            ("from_env", written.from_env == Some(true) && key != "from_env"),
+        ] {
+            if is_given {
+                others.push(other.to_owned());
+            }
+        }
+        for ways in [self.password(), self.access_key(), self.secret_key(), self.security_token()] {
+            others.extend(ways.given());
+        }
+        others
+    }
+
+    fn own(&mut self, insecure_http: bool) -> FoundAt {
+        let Own { is_password, kind } = self.kind();
+        let auth_url = self.written.auth_url.as_deref().map(|text| {
+            endpoint::identity(text, insecure_http)
+                .map_err(|error| format!("{error}; write such as `{EXAMPLE}`"))
+        });
+        let path = child(&self.path, "auth_url");
+        let found = Found { is_password, kind, auth_url, ..Found::default() };
+        FoundAt { path, found, is_readable: true }
+    }
+
+    fn kind(&mut self) -> Own {
         let password = self.password().given();
         let keys = [self.access_key().given(), self.secret_key().given()].concat();
         let token = self.security_token().given();
@@ -103,20 +183,20 @@ impl Block<'_> {
                 listed(found, "and")
             );
             self.report.error_at_key(&self.path, message);
-            Read { is_password: false, kind: None }
+            Own { is_password: false, kind: None }
         } else if !keys.is_empty() || (!token.is_empty() && password.is_empty()) {
-            Read { is_password: false, kind: self.keys_kind() }
+            Own { is_password: false, kind: self.keys_kind() }
         } else if !password.is_empty() || user.iter().any(|(_, given)| *given) {
             for key in token {
                 let message = "belongs to an access key and a secret key; remove it";
                 self.report.error_at_key(&child(&self.path, &key), message);
             }
-            Read { is_password: true, kind: self.password_kind() }
+            Own { is_password: true, kind: self.password_kind() }
         } else {
             let message = "needs either `auth_url`, `username`, `user_domain_name` and a password, \
-                           or an access key and a secret key";
+                           or an access key and a secret key, or `cloud`, or `from_env: true`";
             self.report.error_at_key(&self.path, message);
-            Read { is_password: false, kind: None }
+            Own { is_password: false, kind: None }
         }
     }
 
@@ -166,10 +246,10 @@ impl Block<'_> {
     /// A secret that goes into a header, where blanks and other letters have no place.
     fn key_secret(&mut self, ways: &Ways<'_>) -> Option<Secret> {
         let (secret, key) = self.secret(ways)?;
-        if secret.value().expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+        if secret::fits_header(secret.value()) {
             return Some(secret);
         }
-        self.error(&key, "has a blank or a character that no key has; copy it again");
+        self.error(&key, secret::NO_KEY);
         None
     }
 
@@ -228,9 +308,14 @@ impl Block<'_> {
     }
 
     /// The path, if there is one. `Err` if the file is no good, which is told.
-    fn ca_file(&mut self) -> Result<Option<PathBuf>, ()> {
-        let Some(written) = self.written.ca_file.as_deref() else { return Ok(None) };
-        let message = match self.file(written) {
+    fn ca_file(&mut self, found: &FoundAt) -> Result<Option<PathBuf>, ()> {
+        // One of a `clouds.yaml` is, as there, relative to where the program runs.
+        let (path, file) = match (self.written.ca_file.as_deref(), &found.found.ca_file) {
+            (Some(written), _) => (child(&self.path, "ca_file"), self.file(written)),
+            (None, Some(elsewhere)) => (found.path.clone(), Some(PathBuf::from(elsewhere))),
+            (None, None) => return Ok(None),
+        };
+        let message = match file {
             None => "a path cannot be empty".to_owned(),
             Some(path) => match (self.secrets.fetch)(&Source::File(path.clone()), MAX_PEM_KIB) {
                 Ok(pem) => match certificates(pem.expose_secret()) {
@@ -242,7 +327,9 @@ impl Block<'_> {
                 Err(error) => Chain(&error).to_string(),
             },
         };
-        self.error("ca_file", message);
+        let is_own = self.written.ca_file.is_some();
+        let name = if is_own { "" } else { "`cacert` of the entry: " };
+        self.report.error(&path, format!("{name}{message}"));
         Err(())
     }
 

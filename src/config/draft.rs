@@ -17,6 +17,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     /// Where its address of IAM stands, or would stand.
     pub(super) auth_url_path: String,
+    /// How it is called there, if that is not clear from the path.
+    pub(super) auth_url_name: String,
     /// The address of IAM, or what is wrong with it; none if it is not said.
     pub(super) auth_url: Option<Result<Endpoint, String>>,
     /// Whether it is meant to have a password, which is of no use without IAM.
@@ -128,7 +130,7 @@ impl Draft {
                 }
             }
         };
-        report.error(&self.auth_url_path, message);
+        report.error(&self.auth_url_path, format!("{}{message}", self.auth_url_name));
         None
     }
 
@@ -148,7 +150,8 @@ impl Draft {
         let is_used = ids.any(|id| !matches!(id, Some(Id::Known(_))));
         match &self.auth_url {
             Some(Err(error)) if is_used => {
-                report.error(&self.auth_url_path, error.clone());
+                let message = format!("{}{error}", self.auth_url_name);
+                report.error(&self.auth_url_path, message);
                 None
             }
             Some(_) if !is_used && self.is_own() && self.kind.is_some() => {

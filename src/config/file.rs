@@ -42,8 +42,9 @@ pub(super) struct Poll {
     pub(super) incremental_lookback: Option<String>,
 }
 
-/// How to sign in: a user and password, or an access key and a secret key. Each secret is given in
-/// one of three ways: in place, in a file, in an environment variable.
+/// How to sign in: a user and password, an access key and a secret key, an entry of a `clouds.yaml`,
+/// or what the environment says. Each secret is given in one of three ways: in place, in a file, in
+/// an environment variable.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Credential {
     /// The Keystone v3 endpoint of IAM, with or without `/v3`. Needed with a password, and to look
@@ -81,6 +82,11 @@ pub(super) struct Credential {
     pub(super) security_token_file: Option<String>,
     /// The environment variable of the security token.
     pub(super) security_token_env: Option<String>,
+    /// The name of an entry of `clouds.yaml`, which brings all of the keys above.
+    pub(super) cloud: Option<String>,
+    /// Whether the `OS_…` variables of the environment bring all of the keys above.
+    #[schemars(extend("default" = false))]
+    pub(super) from_env: Option<bool>,
     /// Requests per second of everything that uses this credential, from 0.001 to 10000; decimals
     /// are allowed.
     #[schemars(extend("default" = 1, "exclusiveMinimum" = 0))]

@@ -81,24 +81,27 @@ impl<'a> Check<'a, '_> {
     fn place(&mut self, project_id: Option<&Id>) -> Result<Option<Place>, ()> {
         let (written, region) = (self.written, self.region());
         let fills_in = self.fills_in(project_id);
+        // What a credential that cannot be read would have said is not missed.
+        let is_unreadable = self.draft.is_some_and(|draft| draft.hints.is_none());
         let cloud = match written.cloud.as_deref() {
             Some(name) => Some(self.cloud(name)?),
             None => self.hints().and_then(|hints| hints.cloud),
         };
         let (cloud, region) = match (cloud, region) {
             (Some(cloud), Some(region)) => (cloud, region),
-            (Some(cloud), None) if written.cloud.is_some() => {
+            (Some(cloud), None) if written.cloud.is_some() && !is_unreadable => {
                 let regions = listed(cloud.regions(), "or");
                 return self.half("region", "cloud", &regions, fills_in);
             }
-            (None, Some(_)) if written.region.is_some() => {
-                let is_used = matches!(project_id, Some(Id::Named(_)));
+            (None, Some(_)) if written.region.is_some() && !is_unreadable => {
+                let is_used = !matches!(project_id, Some(Id::Known(_)));
                 if is_used && !fills_in {
                     return Ok(None);
                 }
                 let clouds = listed(cloud::ALL.map(|cloud| cloud.name), "or");
                 return self.half("cloud", "region", &clouds, fills_in);
             }
+            _ if is_unreadable => return Err(()),
             _ => return Ok(None),
         };
         if let Some(place) = cloud.region(region) {
@@ -172,7 +175,6 @@ impl<'a> Check<'a, '_> {
                 Some(what) => self.error(&place, format!("a project id {what}")),
             };
         }
-        // What a credential that cannot be read would have said is not missed.
         if self.draft.is_some_and(|draft| draft.hints.is_none()) {
             return None;
         }

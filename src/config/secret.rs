@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::clouds_yaml::EntrySource;
+
 /// Where a secret comes from.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Source {
+    /// An entry of a `clouds.yaml`, read again when it changes.
+    Entry(EntrySource),
     /// The environment variable of that name.
     Env(String),
     /// The file, read again when it changes.
@@ -56,7 +60,7 @@ impl Secret {
 /// whenever the secret is used.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        let is_file = matches!(self.source, Source::File(_));
+        let is_file = matches!(self.source, Source::File(_) | Source::Entry(_));
         let same = |a: &Self, b: &Self| a.value.expose_secret() == b.value.expose_secret();
         self.source == other.source && (is_file || same(self, other))
     }
@@ -83,6 +87,9 @@ pub enum SecretError {
     /// It is no text.
     #[error("the secret is not UTF-8 text")]
     Text,
+    /// The `clouds.yaml` it should stand in has another form by now.
+    #[error("the file has no such entry")]
+    Form,
     /// The file is larger than such a file can be.
     #[error("the file is larger than {limit} KiB")]
     TooLarge {
@@ -98,6 +105,7 @@ pub enum SecretError {
 /// config is not found anywhere else, so for [`Source::Value`] there is nothing.
 pub fn fetch(source: &Source, limit: usize) -> Result<SecretString, SecretError> {
     match source {
+        Source::Entry(entry) => entry.fetch(&fetch),
         Source::Env(name) => match env::var(name) {
             Ok(value) => trimmed(&Zeroizing::new(value)),
             Err(env::VarError::NotPresent) => Err(SecretError::Unset),
@@ -130,6 +138,14 @@ fn from_file(path: &Path, limit: usize) -> Result<SecretString, SecretError> {
     }
     trimmed(std::str::from_utf8(&bytes).map_err(|_| SecretError::Text)?)
 }
+
+/// Whether it can go into a header, where blanks and other letters have no place.
+pub(super) fn fits_header(secret: &SecretString) -> bool {
+    secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What is wrong if it does not.
+pub(super) const NO_KEY: &str = "has a blank or a character that no key has; copy it again";
 
 /// As large as the file of a secret can be, in KiB.
 pub(super) const MAX_KIB: usize = 64;

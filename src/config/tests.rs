@@ -7,12 +7,87 @@ use super::*;
 use crate::objective::Objective;
 use crate::product;
 
-/// Answers any question for a secret.
-#[expect(clippy::unnecessary_wraps, reason = "it stands in for one that can fail")]
-fn any(source: &Source, _: usize) -> Result<SecretString, SecretError> {
-    let is_certificate = matches!(source, Source::File(path) if path.ends_with("own-ca.pem"));
-    Ok(if is_certificate { certificate() } else { SecretString::from("x") })
+/// Files and variables that a test makes up; there are no others.
+#[derive(Default)]
+pub(super) struct Made {
+    files: BTreeMap<PathBuf, String>,
+    variables: BTreeMap<String, String>,
 }
+
+impl Made {
+    pub(super) fn with_file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.into(), text.to_owned());
+        self
+    }
+
+    pub(super) fn without_file(mut self, path: &str) -> Self {
+        assert!(self.files.remove(Path::new(path)).is_some(), "{path}");
+        self
+    }
+
+    pub(super) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(super) fn fetch(&self, source: &Source) -> Result<SecretString, SecretError> {
+        match source {
+            Source::Env(name) => {
+                secret::trimmed(self.variables.get(name).ok_or(SecretError::Unset)?)
+            }
+            Source::File(path) => {
+                let missing = || SecretError::Read(io::Error::from(io::ErrorKind::NotFound));
+                secret::trimmed(self.files.get(path).ok_or_else(missing)?)
+            }
+            Source::Entry(_) | Source::Value => panic!("{source:?}"),
+        }
+    }
+
+    /// A config with the credential `main`, and projects that use it; the problems are lines.
+    pub(super) fn load(&self, credential: &str, projects: &[&str]) -> Result<Loaded, String> {
+        let mut text = format!("credentials:\n  main: {{ {credential} }}\nprojects:\n");
+        for (at, project) in projects.iter().enumerate() {
+            let name =
+                if project.starts_with("name:") { String::new() } else { format!("name: p{at}, ") };
+            text += &format!("  - {{ {name}credentials: main, {project} }}\n");
+        }
+        let fetch = |source: &Source, _| self.fetch(source);
+        Config::read(&text, Path::new("config.yaml"), &fetch).map_err(|it| it.to_string())
+    }
+}
+
+/// Answers any question for a secret, and those that the example asks of its surroundings.
+fn any(source: &Source, _: usize) -> Result<SecretString, SecretError> {
+    let text = match source {
+        Source::File(path) if path.ends_with("own-ca.pem") => return Ok(certificate()),
+        Source::File(path) if path.ends_with("clouds.yaml") => CLOUDS,
+        Source::File(path) if path.ends_with("secure.yaml") => "clouds: {}",
+        Source::Env(name) if name.starts_with("OS_") || name.starts_with("HUAWEICLOUD_SDK_") => {
+            let known = VARIABLES.iter().find(|(known, _)| known == name);
+            known.ok_or(SecretError::Unset)?.1
+        }
+        _ => "x",
+    };
+    Ok(SecretString::from(text))
+}
+
+/// What the example finds in its `clouds.yaml`.
+const CLOUDS: &str = "
+clouds:
+  otc-lab:
+    profile: otc
+    region_name: eu-de
+    auth: { username: u, password: x, user_domain_name: OTC1, project_name: eu-de_lab }
+";
+
+/// What the example finds in the environment.
+const VARIABLES: [(&str, &str); 5] = [
+    ("OS_USERNAME", "u"),
+    ("OS_PASSWORD", "x"),
+    ("OS_USER_DOMAIN_NAME", "OTC1"),
+    ("OS_PROJECT_ID", "p1"),
+    ("OS_REGION_NAME", "eu-de"),
+];
 
 fn certificate() -> SecretString {
     let key = rcgen::KeyPair::generate().unwrap();
@@ -61,8 +136,8 @@ fn default_of(line: &str) -> Option<(&str, &str)> {
 fn the_example_loads_without_a_finding() {
     let loaded = loaded(EXAMPLE);
     assert_eq!(loaded.findings, []);
-    assert_eq!(loaded.config.credentials.len(), 2);
-    assert_eq!(loaded.config.projects.len(), 2);
+    assert_eq!(loaded.config.credentials.len(), 4);
+    assert_eq!(loaded.config.projects.len(), 4);
 }
 
 #[test]
@@ -146,7 +221,9 @@ fn the_example_has_every_key_of_the_schema_and_no_other() {
         let path = format!(".{}", path.join("."));
         written.push(
             path.replace(".credentials.shop", ".credentials")
-                .replace(".credentials.pay", ".credentials"),
+                .replace(".credentials.pay", ".credentials")
+                .replace(".credentials.lab", ".credentials")
+                .replace(".credentials.ci", ".credentials"),
         );
         for inner in ["interval"] {
             if rest.contains(&format!("{{ {inner}:")) {

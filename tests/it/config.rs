@@ -14,12 +14,20 @@ use secrecy::SecretString;
 /// Stands in every place of the rows where a secret stands, or one that slipped.
 const SENTINEL: &str = "SENTINEL";
 
-/// Files and variables for the rows; all but those named here hold the sentinel.
+const CLOUDS: &str = "
+clouds:
+  good: { auth: { auth_url: iam.example, username: u, password: SENTINEL, user_domain_name: d } }
+  wrong: { profile: otc, region_name: eu-de, auth: { username: u, password: SENTINEL, passcode: 1 } }
+  keys: { region_name: eu-de, ak: SENTINEL, sk: SENTINEL }
+";
+
+/// Files and variables for the rows; all but those named here hold the sentinel, and the variables
+/// of `OpenStack` are not set.
 fn secrets(source: &Source, limit: usize) -> Result<SecretString, SecretError> {
     let name = match source {
         Source::Env(name) => name.as_str(),
         Source::File(path) => path.to_str().unwrap_or_default(),
-        Source::Value => "",
+        Source::Entry(_) | Source::Value => "",
     };
     let read = |code| Err(SecretError::Read(io::Error::from_raw_os_error(code)));
     match name {
@@ -28,10 +36,14 @@ fn secrets(source: &Source, limit: usize) -> Result<SecretString, SecretError> {
         "UNSET" => Err(SecretError::Unset),
         "binary" => Err(SecretError::Text),
         "large" => Err(SecretError::TooLarge { limit }),
+        "clouds.yaml" => Ok(SecretString::from(CLOUDS)),
+        name if name.starts_with("OS_") || name.starts_with("HUAWEICLOUD_SDK_") => {
+            Err(SecretError::Unset)
+        }
         "garbled" => Ok(SecretString::from(
             "-----BEGIN CERTIFICATE-----\nU0VOVElORUw=\n-----END CERTIFICATE-----\n",
         )),
-        "missing" => read(2),
+        "missing" | "secure.yaml" | "secure.yml" => read(2),
         "unreadable" => read(13),
         _ => Ok(SecretString::from(SENTINEL)),
     }

@@ -1,6 +1,7 @@
 //! Runs the daemon in this process, against a simulated cloud or none.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::Patience;
@@ -56,7 +57,19 @@ impl Daemon {
 
     /// Starts with the text of a config file, on another clock.
     pub(crate) async fn start_at(config: &str, clock: Clock) -> Self {
+        Self::start_in(TempDir::new().unwrap(), config, clock).await
+    }
+
+    /// Starts with the text of a config file that has others beside it.
+    pub(crate) async fn start_beside(files: &[(&str, &str)], config: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self::start_in(folder, config, Clock::system()).await
+    }
+
+    async fn start_in(folder: TempDir, config: &str, clock: Clock) -> Self {
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, config).unwrap();
         let loaded = match Config::load(&file) {
@@ -92,6 +105,11 @@ impl Daemon {
             self.censuses.set(census::censuses(&loaded.config).len());
         }
         self.ask(Method::POST, "/-/reload").await
+    }
+
+    /// The folder of the config file.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Gets a path.

@@ -21,6 +21,7 @@ mod auth;
 mod client;
 mod config;
 mod docs;
+mod elsewhere;
 mod faults;
 mod flow;
 mod http;

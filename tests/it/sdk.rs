@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::daemon::Daemon;
+
 const ORDERS: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 const REPLICA: &str = "b48e43ff268f4c0e879652d65e63d0fbin01";
 const REPORTS: &str = "c48e43ff268f4c0e879652d65e63d0fbin04";
@@ -182,6 +184,74 @@ async fn foreign_clients_read_every_backup_and_instance_and_are_refused_with_a_w
         let refused = cloud.count(|seen| seen.service == service && seen.status == Some(401));
         assert_eq!(refused, 1, "a wrong secret was refused once by {service:?}");
     }
+}
+
+/// A `clouds.yaml` as its users write it: an anchor, an address with its port, what is secret
+/// elsewhere, and keys that are of no concern here.
+fn clouds_yaml(cloud: &Cloud) -> [(&'static str, String); 2] {
+    let clouds = format!(
+        "x-defaults: &defaults
+  interface: public
+  identity_api_version: 3
+  region_name: eu-de
+clouds:
+  other: {{ auth: {{ auth_url: 'https://iam.example' }} }}
+  lab:
+    <<: *defaults
+    profile: otc
+    auth:
+      auth_url: {}
+      username: {}
+      user_domain_name: {}
+      project_name: {}
+",
+        cloud.iam_url().trim_end_matches("/v3"),
+        estate::USER,
+        estate::DOMAIN,
+        estate::PROJECT_NAME
+    );
+    let secure = format!("clouds: {{ lab: {{ auth: {{ password: {} }} }} }}\n", estate::PASSWORD);
+    [("clouds.yaml", clouds), ("secure.yaml", secure)]
+}
+
+#[tokio::test]
+async fn a_clouds_yaml_that_openstacksdk_signs_in_with_works_here_too() {
+    let estate = estate_at(Clock::real().now());
+    let cloud = Cloud::start(estate).await.unwrap();
+    let [clouds, secure] = clouds_yaml(&cloud);
+    let files = [(clouds.0, clouds.1.as_str()), (secure.0, secure.1.as_str())];
+    let config = format!(
+        "credentials: {{ main: {{ cloud: lab, requests_per_second: 1000 }} }}
+projects:
+  - name: shop
+    credentials: main
+    rds: {{ endpoint: '{}', instances: [{{ id: {ORDERS} }}] }}
+",
+        cloud.rds_url()
+    );
+    let daemon = Daemon::start_beside(&files, &config).await;
+    let exposition = daemon.after_polls(1.0).await;
+    assert_eq!(exposition.value("clouddb_poll_success", &[]), Some(1.0));
+    let id = [("project", "shop"), ("project_id", estate::PROJECT_ID)];
+    assert_eq!(exposition.value("clouddb_project_info", &id), Some(1.0));
+    let completed = [("backup_type", "auto"), ("status", "completed")];
+    assert_eq!(exposition.value("clouddb_backups", &completed), Some(4.0));
+
+    let arguments = json!({
+        "cloud": "lab",
+        "project_id": estate::PROJECT_ID,
+        "rds_instance": ORDERS,
+    });
+    let output = Command::new(python().await)
+        .arg(root().join("tests/sdk/conformance.py"))
+        .arg(arguments.to_string())
+        .env("OS_CLIENT_CONFIG_FILE", daemon.folder().join("clouds.yaml"))
+        .env("OS_CLIENT_SECURE_FILE", daemon.folder().join("secure.yaml"))
+        .output()
+        .await
+        .unwrap();
+    assert_succeeded("openstacksdk with the clouds.yaml", &output);
+    daemon.stop().await.unwrap();
 }
 
 /// The interpreter that has these clients: the one that was prepared, else one made here.

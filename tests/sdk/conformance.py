@@ -31,6 +31,9 @@ from otcextensions.sdk import register_single_service
 
 def main() -> None:
     given = json.loads(sys.argv[1])
+    if "cloud" in given:
+        clouds_yaml_is_read(given)
+        return
     credentials = BasicCredentials(given["ak"], given["sk"], given["project_id"])
     rds = client(RdsClient, credentials, given["rds"])
     ddm = client(DdmClient, credentials, given["ddm"])
@@ -270,6 +273,15 @@ def openstack_instance(one):
         "replication_mode": one.ha["replication_mode"] if one.ha else None,
         "related": [[other["id"], other["type"]] for other in one.related_instances],
     }
+
+
+def clouds_yaml_is_read(given):
+    """The files are those that the variables of this process name."""
+    connection = openstack.connect(cloud=given["cloud"])
+    assert connection.current_project_id == given["project_id"], connection.current_project_id
+    if not hasattr(connection, "rds"):
+        register_single_service(connection, "rds")
+    assert given["rds_instance"] in [one.id for one in connection.rds.instances()]
 
 
 def connected(given, password):
