@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
@@ -68,6 +69,8 @@ pub struct Poll {
     pub request_timeout: Duration,
     /// Requests in flight per project. Default 4, from 1 to 64.
     pub concurrency: usize,
+    /// How often is read what is not needed in each poll. Default 24h, at least 1s.
+    pub full_walk_interval: SignedDuration,
     /// How far back incremental backups are counted. Default 24h.
     pub incremental_lookback: Lookback,
 }
@@ -294,6 +297,10 @@ fn poll(written: &file::Poll, report: &mut Report) -> Option<Poll> {
             None
         }
     };
+    let full_walk_interval = match &written.full_walk_interval {
+        Some(text) => self::interval("poll.full_walk_interval", text, report),
+        None => Some(Duration::from_secs(24 * 3600)),
+    };
     let incremental_lookback = match written.incremental_lookback.as_deref() {
         None => Some(Lookback::Last(Duration::from_secs(24 * 3600))),
         Some("all") => Some(Lookback::All),
@@ -309,6 +316,7 @@ fn poll(written: &file::Poll, report: &mut Report) -> Option<Poll> {
         interval: interval?,
         request_timeout: request_timeout?,
         concurrency: concurrency?,
+        full_walk_interval: SignedDuration::try_from(full_walk_interval?).ok()?,
         incremental_lookback: incremental_lookback?,
     })
 }

@@ -15,6 +15,7 @@
 // Words.
 pub mod build;
 pub mod clock;
+pub mod schedule;
 pub mod error;
 pub mod backup;
 pub mod instance;

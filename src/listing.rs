@@ -1,28 +1,57 @@
-//! Reads all lists of a target into its records. Knows which lists there are from the product, and
-//! how to walk one from `page`; what the records mean is decided elsewhere.
+//! Reads all lists of a target into its records, with as few requests as the truth allows. Knows which
+//! lists there are from the product, and how to walk one from `page`; what the records mean is decided
+//! elsewhere.
+
+mod full;
+mod incremental;
+mod kept;
+mod reader;
+mod window;
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::backup::{Backup, BackupId, BackupType, Status};
+use crate::backup::{Backup, BackupId, BackupType};
 use crate::client::{Client, RequestCount};
 use crate::config::Lookback;
-use crate::error::{Chain, Fault, Reason};
-use crate::page::{self, Look, Paged, Walk};
-use crate::product::{List, Page, Question};
+use crate::error::Fault;
+use crate::product::{List, Page};
+use crate::schedule;
 use crate::target::Target;
+use full::Untyped;
+use kept::Kept;
+use reader::{Reader, is_bad_request};
+
+/// How much is read when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rhythm {
+    /// How far back incrementals are counted.
+    pub lookback: Lookback,
+    /// How often is read what is not needed in each poll.
+    pub full_walk_interval: SignedDuration,
+    /// Spreads that over the polls of all targets.
+    pub phase: u64,
+}
+
+impl Rhythm {
+    /// When something that is done at `now` and then in an interval is due again: at the latest after
+    /// that interval.
+    fn next(&self, now: Timestamp, interval: SignedDuration) -> Timestamp {
+        let interval = Duration::try_from(interval).unwrap_or_default();
+        let wait = schedule::next(now, Duration::from_millis(1), interval, self.phase);
+        let wait = SignedDuration::try_from(wait).unwrap_or_default();
+        now.checked_add(wait).unwrap_or(now)
+    }
+}
 
 /// What one poll leaves to the next one of its target.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// When the list without a type was read.
-    untyped_read: Option<Timestamp>,
-    /// What only that list brought, of types that have no list of their own.
-    only_untyped: Vec<Backup>,
+    untyped: Untyped,
+    kept: Option<Kept>,
 }
 
 /// How far a poll has come; counted also when it fails.
@@ -53,63 +82,69 @@ pub struct Listing {
     pub memory: Memory,
 }
 
-/// The list without a type is read at the first poll and then once a day.
-const UNTYPED_EVERY: SignedDuration = SignedDuration::from_hours(24);
-/// On both ends of a window on the wire: nothing says which of the two times of a record the cloud
-/// filters, and an increment lies five minutes between them.
-const MARGIN: SignedDuration = SignedDuration::from_mins(10);
-/// Where the list without a type holds the incrementals, it may have thousands of pages. Types that
-/// nobody documented are looked for in so many of them.
-const MOST_UNTYPED_PAGES: u64 = 100;
-/// No backup is kept for longer than this, so a wider window is the whole list.
-const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
-
 /// Reads every list of the target; `now` is the time at which that begins.
 pub async fn read(
     client: &Client,
     target: &Target,
-    lookback: Lookback,
+    rhythm: &Rhythm,
     memory: &Memory,
     now: Timestamp,
     progress: &Progress,
 ) -> Result<Listing, Fault> {
-    let mut reader = Reader::new(client, target, lookback, progress);
-    reader.counted_from = begin_of(lookback, now);
-    let answered = reader.typed().await?;
-    // A clock that was set back makes it due too.
-    let is_fresh = |read| (SignedDuration::ZERO..UNTYPED_EVERY).contains(&now.duration_since(read));
-    let due = !memory.untyped_read.is_some_and(is_fresh);
-    let mut untyped_read = memory.untyped_read;
-    let only_untyped = if target.product.untyped && due {
-        untyped_read = Some(now);
-        let news = reader.untyped(&answered).await?;
-        reader.add(news.iter().cloned());
+    let reader = Reader::new(client, target, progress);
+    let mut reading = Reading { reader, rhythm, now, found: Found::default() };
+    let Memory { mut untyped, kept } = memory.clone();
+    let lists = (target.product.lists)(target.instance_id());
+    let is_due = target.product.untyped && untyped.is_due(rhythm, now);
+    if !is_due && untyped.stands_for_full() && !reading.full_by_untyped(lists).await? {
+        untyped.distrust(now);
+    }
+    if !reading.found.is_full_whole {
+        for list in lists.iter().filter(|list| !list.windowed) {
+            reading.full(list).await?;
+        }
+    }
+    for list in lists.iter().filter(|list| list.windowed) {
+        reading.windowed(list, kept.as_ref()).await?;
+    }
+    let Reading { reader, mut found, .. } = reading;
+    if let (Some(fault), false) = (found.refused.take(), found.has_answered) {
+        return Err(fault);
+    }
+    let only_untyped = if is_due {
+        let (next, news) =
+            full::compare(&reader, &found.backups, &found.answered, rhythm, &untyped, now).await?;
+        untyped = next;
         news
+    } else if found.is_full_whole {
+        let has_list =
+            |it: &&Backup| lists.iter().any(|list| list.backup_type == Some(it.backup_type));
+        found.backups.values().filter(|it| !has_list(it)).cloned().collect()
     } else {
-        let news = memory.only_untyped.iter().filter(|backup| reader.is_news(&answered, backup));
-        news.cloned().collect()
+        let is_news = |it: &&Backup| full::is_news(&found.backups, &found.answered, it);
+        untyped.only.iter().filter(is_news).cloned().collect()
     };
     // Of a type with a list of its own that list says from now on what there is: a record that came
     // between the two lists may be gone by then.
-    let kept = only_untyped.iter().filter(|backup| !answered.types.contains(&backup.backup_type));
-    let memory = Memory { untyped_read, only_untyped: kept.cloned().collect() };
-    reader.found.extend(only_untyped.into_iter().map(|backup| (backup.id.clone(), backup)));
+    let is_kept = |it: &&Backup| !found.answered.has(it.backup_type);
+    untyped.only = only_untyped.iter().filter(is_kept).cloned().collect();
+    found.add(only_untyped);
+    progress.records.store(found.backups.len() as u64, Ordering::Relaxed);
     Ok(Listing {
-        counted_from: reader.counted_from,
-        known_until: reader.known_until,
-        memory,
-        backups: reader.found.into_values().collect(),
+        counted_from: found.counted_from,
+        known_until: found.known_until,
+        memory: Memory { untyped, kept: found.kept },
+        backups: found.backups.into_values().collect(),
     })
 }
 
-/// The first record of the first list of a target, with the length of that list and its type in
+/// The first record of the first list of a target, with the length of that list, and its type in
 /// words: whether the list may be read at all.
 pub async fn first_page(client: &Client, target: &Target) -> Result<(Page<Backup>, String), Fault> {
     let backup_type =
         (target.product.lists)(target.instance_id()).first().and_then(|it| it.backup_type);
     let progress = Progress::default();
-    let reader = Reader::new(client, target, Lookback::All, &progress);
-    let page = reader.page(backup_type, None, 0, 1).await?;
+    let page = Reader::new(client, target, &progress).page(backup_type, None, 0, 1).await?;
     Ok((page, backup_type.map_or_else(String::new, |it| format!("{it} "))))
 }
 
@@ -122,279 +157,119 @@ fn begin_of(lookback: Lookback, now: Timestamp) -> Option<Timestamp> {
 /// The types whose own list answered.
 #[derive(Default)]
 struct Answered {
-    types: Vec<BackupType>,
-    /// Those of them that were read by a window.
+    full: Vec<BackupType>,
+    /// Those that were read by a window.
     windowed: Vec<BackupType>,
 }
 
-struct Reader<'a> {
-    client: &'a Client,
-    target: &'a Target,
-    lookback: Lookback,
-    progress: &'a Progress,
-    found: HashMap<BackupId, Backup>,
-    /// Pages that the cloud gave.
-    answers: AtomicU64,
+impl Answered {
+    fn has(&self, backup_type: BackupType) -> bool {
+        self.full.contains(&backup_type) || self.windowed.contains(&backup_type)
+    }
+}
+
+/// What came so far.
+#[derive(Default)]
+struct Found {
+    backups: HashMap<BackupId, Backup>,
+    answered: Answered,
+    /// Whether the list without a type brought all records of the full types.
+    is_full_whole: bool,
+    /// Whether any list answered.
+    has_answered: bool,
+    /// Why the cloud does not accept a type.
+    refused: Option<Fault>,
     counted_from: Option<Timestamp>,
     known_until: Option<Timestamp>,
+    kept: Option<Kept>,
 }
 
-/// A time window that is laid when its first page is asked for: before that the request may have
-/// waited for the budget. All pages of a walk have the same one.
-struct Window {
-    length: SignedDuration,
-    laid: OnceLock<Timestamp>,
-}
-
-impl Window {
-    fn new(length: SignedDuration) -> Self {
-        Self { length, laid: OnceLock::new() }
-    }
-
-    /// Begin and end on the wire, given the time of a request.
-    fn around(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let laid = *self.laid.get_or_init(|| now);
-        let begin = laid.checked_sub(self.length.saturating_add(MARGIN)).ok()?;
-        Some((begin, laid.checked_add(MARGIN).ok()?))
+impl Found {
+    fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
+        self.backups.extend(backups.into_iter().map(|backup| (backup.id.clone(), backup)));
     }
 }
 
-impl<'a> Reader<'a> {
-    fn new(
-        client: &'a Client,
-        target: &'a Target,
-        lookback: Lookback,
-        progress: &'a Progress,
-    ) -> Self {
-        Self {
-            client,
-            target,
-            lookback,
-            progress,
-            found: HashMap::new(),
-            answers: AtomicU64::new(0),
-            counted_from: None,
-            known_until: None,
-        }
-    }
+/// A poll under way.
+struct Reading<'a> {
+    reader: Reader<'a>,
+    rhythm: &'a Rhythm,
+    now: Timestamp,
+    found: Found,
 }
 
-impl Reader<'_> {
-    /// Reads the lists that the product names. A type that the cloud does not accept for this
-    /// instance has no records, if it accepts another.
-    async fn typed(&mut self) -> Result<Answered, Fault> {
-        let mut answered = Answered::default();
-        let mut refused = None;
-        for list in (self.target.product.lists)(self.target.instance_id()) {
-            let answers = self.answers.load(Ordering::Relaxed);
-            let outcome = match self.lookback {
-                Lookback::Last(lookback) if list.windowed => {
-                    self.within(list.backup_type, lookback).await
-                }
-                _ => self.walk(list.backup_type, None).await,
-            };
-            match outcome {
-                Ok(backups) => {
-                    answered.types.extend(list.backup_type);
-                    if list.windowed {
-                        answered.windowed.extend(list.backup_type);
-                    }
-                    self.add(backups);
-                }
-                Err(fault) if is_bad_request(&fault) && self.refuses(list, answers).await? => {
-                    refused = Some(fault);
-                }
-                Err(fault) => return Err(fault),
+impl Reading<'_> {
+    /// Reads the full types by the list without a type. False if that contradicts itself.
+    async fn full_by_untyped(&mut self, lists: &[List]) -> Result<bool, Fault> {
+        let windowed: Vec<BackupType> =
+            lists.iter().filter(|list| list.windowed).filter_map(|list| list.backup_type).collect();
+        let Some(backups) = full::by_untyped(&self.reader, &windowed).await? else {
+            return Ok(false);
+        };
+        self.found.is_full_whole = true;
+        self.take(backups);
+        Ok(true)
+    }
+
+    /// Reads a list whole.
+    async fn full(&mut self, list: &List) -> Result<(), Fault> {
+        let answers = self.reader.answers();
+        match self.reader.walk(list.backup_type, None).await {
+            Ok(walk) => {
+                self.found.answered.full.extend(list.backup_type);
+                self.take(walk.entries);
+                Ok(())
             }
+            Err(fault) => self.refusal(list, answers, fault).await,
         }
-        match refused {
-            Some(fault) if answered.types.is_empty() => Err(fault),
-            _ => Ok(answered),
+    }
+
+    /// Reads a list as far back as it is counted.
+    async fn windowed(&mut self, list: &List, kept: Option<&Kept>) -> Result<(), Fault> {
+        let Some(backup_type) = list.backup_type else { return self.full(list).await };
+        let answers = self.reader.answers();
+        match incremental::read(&self.reader, backup_type, self.rhythm, kept, self.now).await {
+            Ok(read) => {
+                self.found.answered.windowed.push(backup_type);
+                self.found.counted_from = read.counted_from;
+                self.found.known_until = read.known_until;
+                self.found.kept = read.kept;
+                self.take(read.backups);
+                Ok(())
+            }
+            Err(fault) => self.refusal(list, answers, fault).await,
         }
+    }
+
+    fn take(&mut self, backups: Vec<Backup>) {
+        self.found.has_answered = true;
+        self.found.add(backups);
+        let records = self.found.backups.len() as u64;
+        self.reader.progress.records.store(records, Ordering::Relaxed);
+    }
+
+    /// A type that the cloud does not accept for this instance has no records, if it accepts another.
+    async fn refusal(&mut self, list: &List, answers: u64, fault: Fault) -> Result<(), Fault> {
+        if !is_bad_request(&fault) || !self.refuses(list, answers).await? {
+            return Err(fault);
+        }
+        self.found.refused = Some(fault);
+        Ok(())
     }
 
     /// Whether the cloud refuses the type, after a 400. It does not if it gave a page of it before,
     /// and not if only the window was wrong.
     async fn refuses(&self, list: &List, answers_before: u64) -> Result<bool, Fault> {
-        if self.answers.load(Ordering::Relaxed) > answers_before {
+        if self.reader.answers() > answers_before {
             return Ok(false);
         }
         if !list.windowed {
             return Ok(true);
         }
-        match self.page(list.backup_type, None, 0, 1).await {
+        match self.reader.page(list.backup_type, None, 0, 1).await {
             Ok(_) => Ok(false),
             Err(fault) if is_bad_request(&fault) => Ok(true),
             Err(fault) => Err(fault),
         }
     }
-
-    /// What the list without a type brings besides. Nothing says that it may be asked for, nor that
-    /// it leaves out the incrementals, which are many and come while it is read: so it is gone
-    /// through once, and only if it has news must it prove that they are all.
-    async fn untyped(&mut self, answered: &Answered) -> Result<Vec<Backup>, Fault> {
-        let answers = self.answers.load(Ordering::Relaxed);
-        let (first, trouble) = match self.look(answered).await {
-            Ok(look) => look,
-            Err(fault) if is_bad_request(&fault) => {
-                let refused = self.answers.load(Ordering::Relaxed) == answers;
-                return if refused { Ok(Vec::new()) } else { Err(fault) };
-            }
-            Err(fault) => return Err(fault),
-        };
-        let Some(trouble) = trouble.filter(|_| !first.is_empty()) else { return Ok(first) };
-        let (second, again) = self.look(answered).await?;
-        let Some(again) = again.filter(|_| first != second) else { return Ok(second) };
-        self.moved();
-        Err(Fault::new(
-            Reason::Pagination,
-            format!("the list without a type moved while it was read: {trouble}; then {again}"),
-        ))
-    }
-
-    /// The news of the list without a type by id, and why they may not be all.
-    async fn look(&self, answered: &Answered) -> Result<(Vec<Backup>, Option<String>), Fault> {
-        let mut list = ListOf { reader: self, backup_type: None, window: None };
-        let limit = self.target.product.page_limit;
-        let Look { entries, trouble, cut } =
-            page::look(limit, MOST_UNTYPED_PAGES, &mut list).await?;
-        if cut {
-            self.progress.is_untyped_cut.store(true, Ordering::Relaxed);
-        }
-        let mut news: Vec<Backup> =
-            entries.into_iter().filter(|backup| self.is_news(answered, backup)).collect();
-        news.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Ok((news, trouble))
-    }
-
-    /// Whether no other list brought the record. The list of a windowed type is all there is to know
-    /// of that type: what another list brings of it lies outside the window.
-    fn is_news(&self, answered: &Answered, backup: &Backup) -> bool {
-        !self.found.contains_key(&backup.id) && !answered.windowed.contains(&backup.backup_type)
-    }
-
-    /// Reads what began within the lookback; if that holds no completed record, further back until
-    /// there is one.
-    async fn within(
-        &mut self,
-        backup_type: Option<BackupType>,
-        lookback: Duration,
-    ) -> Result<Vec<Backup>, Fault> {
-        let mut length = SignedDuration::try_from(lookback).unwrap_or(LONGEST_WINDOW);
-        let window = Window::new(length);
-        let mut backups = self.walk(backup_type, Some(&window)).await?;
-        if let Some(laid) = window.laid.get() {
-            self.counted_from = begin_of(self.lookback, *laid);
-            self.known_until = laid.checked_add(MARGIN).ok();
-        }
-        if has_success(&backups, backup_type) {
-            return Ok(backups);
-        }
-        let all = self.page(backup_type, None, 0, 1).await?;
-        if all.is_empty() {
-            return Ok(backups);
-        }
-        while !has_success(&backups, backup_type) && (backups.len() as u64) < all.total {
-            length = length.saturating_mul(2);
-            if length > LONGEST_WINDOW {
-                return self.walk(backup_type, None).await;
-            }
-            backups = self.walk(backup_type, Some(&Window::new(length))).await?;
-        }
-        Ok(backups)
-    }
-
-    async fn walk(
-        &self,
-        backup_type: Option<BackupType>,
-        window: Option<&Window>,
-    ) -> Result<Vec<Backup>, Fault> {
-        let mut list = ListOf { reader: self, backup_type, window };
-        let walk = page::walk(self.target.product.page_limit, &mut list).await;
-        match &walk {
-            Ok(Walk { foreign_total: Some(_), .. }) => {
-                self.progress.has_foreign_total.store(true, Ordering::Relaxed);
-            }
-            Ok(Walk { moved: false, .. }) => {}
-            Ok(_) => self.moved(),
-            Err(fault) if fault.reason == Reason::Pagination => self.moved(),
-            Err(_) => {}
-        }
-        walk.map(|walk| walk.entries)
-    }
-
-    async fn page(
-        &self,
-        backup_type: Option<BackupType>,
-        window: Option<&Window>,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Page<Backup>, Fault> {
-        let Target { product, endpoint, instance, .. } = self.target;
-        let instance_id = instance.as_ref().map(|instance| &instance.id);
-        let query = |now| {
-            let window = window.and_then(|window| window.around(now));
-            let mut query = (product.query)(&Question { instance_id, backup_type, window });
-            query.push(("offset", offset.to_string()));
-            query.push(("limit", limit.to_string()));
-            query
-        };
-        let requests = &self.progress.requests;
-        let body = self.client.get(&product.backups, None, endpoint, &query, requests).await;
-        let page = body.and_then(|body| {
-            self.answers.fetch_add(1, Ordering::Relaxed);
-            (product.decode)(&body, instance_id).map_err(|error| {
-                Fault::new(Reason::Decode, format!("the answer cannot be read: {}", Chain(&error)))
-            })
-        });
-        page.map_err(|fault| match backup_type {
-            Some(backup_type) => fault.during(format_args!("cannot list `{backup_type}` backups")),
-            None => fault.during("cannot list backups"),
-        })
-    }
-
-    fn moved(&self) {
-        self.progress.moved.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes what a list of this poll brought.
-    fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
-        for backup in backups {
-            self.found.insert(backup.id.clone(), backup);
-        }
-        self.progress.records.store(self.found.len() as u64, Ordering::Relaxed);
-    }
-}
-
-/// One of the reader's lists.
-struct ListOf<'r, 'a> {
-    reader: &'r Reader<'a>,
-    backup_type: Option<BackupType>,
-    window: Option<&'r Window>,
-}
-
-impl Paged for ListOf<'_, '_> {
-    type Entry = Backup;
-
-    fn page(
-        &mut self,
-        offset: u64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Page<Backup>, Fault>> + Send {
-        self.reader.page(self.backup_type, self.window, offset, limit)
-    }
-
-    /// What becomes of it is told by the walk.
-    fn moved(&mut self) {}
-}
-
-/// Whether the cloud does not accept the question, rather than who asks.
-fn is_bad_request(fault: &Fault) -> bool {
-    fault.reason == Reason::Http4xx && fault.status == Some(400)
-}
-
-fn has_success(backups: &[Backup], backup_type: Option<BackupType>) -> bool {
-    backups
-        .iter()
-        .any(|backup| backup.status == Status::Completed && Some(backup.backup_type) == backup_type)
 }

@@ -320,7 +320,7 @@ declare! {
     POLL_RECORDS = gauge(
         "clouddb_poll_records",
         TARGET,
-        "Distinct backup records in the lists that the last poll of the target read to their end.",
+        "Distinct backup records that the last poll of the target read, or kept from an earlier one.",
     );
     /// Thresholds need it.
     POLL_INTERVAL = gauge(

@@ -3,7 +3,6 @@
 
 mod census;
 mod lookup;
-mod schedule;
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -19,10 +18,10 @@ use tracing::{info, warn};
 use crate::backup::{Backup, UnknownWord};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::config::Lookback;
 use crate::error::{Fault, Reason};
-use crate::listing::{self, Listing, Memory, Progress};
+use crate::listing::{self, Listing, Memory, Progress, Rhythm};
 use crate::meter::Meters;
+use crate::schedule;
 use crate::snapshot::{Board, PollOutcome, Reading, TargetState};
 use crate::target::Target;
 
@@ -62,8 +61,8 @@ pub struct Assignment {
     pub target: Arc<Target>,
     /// By which way.
     pub client: Arc<Client>,
-    /// How far back incrementals are counted.
-    pub lookback: Lookback,
+    /// How much is read when.
+    pub rhythm: Rhythm,
 }
 
 impl PartialEq for Assignment {
@@ -71,7 +70,7 @@ impl PartialEq for Assignment {
     fn eq(&self, other: &Self) -> bool {
         self.target == other.target
             && Arc::ptr_eq(&self.client, &other.client)
-            && self.lookback == other.lookback
+            && self.rhythm == other.rhythm
     }
 }
 
@@ -210,10 +209,10 @@ impl Polling {
         memory: Memory,
         progress: Arc<Progress>,
     ) -> Result<Success, Fault> {
-        let Assignment { target, client, lookback } = &*assignment;
+        let Assignment { target, client, rhythm } = &*assignment;
         self.board.identify(target, client.project_id().await?);
         let Listing { backups, counted_from, known_until, memory } =
-            listing::read(client, target, *lookback, &memory, self.clock.now(), &progress).await?;
+            listing::read(client, target, rhythm, &memory, self.clock.now(), &progress).await?;
         self.tell_unknown_words(target, &backups);
         let complete = self.clock.now();
         let observed = known_until.map_or(complete, |until| until.min(complete));
@@ -314,13 +313,14 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::time::Duration;
 
-    use jiff::Timestamp;
+    use jiff::{SignedDuration, Timestamp};
     use reqwest::Url;
     use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
     use crate::account::{Account, Patience, Terms};
+    use crate::config::Lookback;
     use crate::metric::{self, Metric};
     use crate::product::{List, Product};
     use crate::target;
@@ -378,7 +378,11 @@ mod tests {
         let (assign, assigned) = watch::channel(Arc::new(Assignment {
             target,
             client: Arc::new(client),
-            lookback: Lookback::All,
+            rhythm: Rhythm {
+                lookback: Lookback::All,
+                full_walk_interval: SignedDuration::from_hours(24),
+                phase: 0,
+            },
         }));
         let run = tokio::spawn(Arc::clone(&polling).run(assigned));
         Polled { polling, _assign: assign, _run: AbortOnDropHandle::new(run) }

@@ -20,6 +20,7 @@ use crate::config::{Config, ProductConfig, ProjectId};
 use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
+use crate::listing::Rhythm;
 use crate::poll::{Assignment, Found, Polling};
 use crate::target;
 
@@ -173,11 +174,14 @@ impl Fleet {
         for target in targets {
             let Some(client) = self.ways.to_project(&target.project) else { continue };
             let kept = old.remove(&target.key().map(boxed));
-            let assignment = Arc::new(Assignment {
-                target,
-                client: Arc::clone(client),
-                lookback: self.config.poll.incremental_lookback,
-            });
+            let poll = &self.config.poll;
+            let rhythm = Rhythm {
+                lookback: poll.incremental_lookback,
+                full_walk_interval: poll.full_walk_interval,
+                phase: target.stable_hash(),
+            };
+            let client = Arc::clone(client);
+            let assignment = Arc::new(Assignment { target, client, rhythm });
             self.loops.push(if let Some(kept) = kept {
                 kept.assignment.send_if_modified(|held| {
                     let is_new = **held != *assignment;

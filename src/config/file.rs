@@ -37,6 +37,10 @@ pub(super) struct Poll {
     /// Requests in flight per project. From 1 to 64.
     #[schemars(range(min = 1, max = 64), extend("default" = 4))]
     pub(super) concurrency: Option<u64>,
+    /// How often the lists are compared with each other, which is not needed in each poll: what the
+    /// list without a type holds. At least 1s.
+    #[schemars(extend("default" = "24h"))]
+    pub(super) full_walk_interval: Option<String>,
     /// How far back incremental backups are counted; `all` for everything.
     #[schemars(extend("default" = "24h"))]
     pub(super) incremental_lookback: Option<String>,

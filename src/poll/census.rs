@@ -8,12 +8,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use super::{Polling, panicked, schedule};
+use super::{Polling, panicked};
 use crate::census::Census;
 use crate::client::Client;
 use crate::discovery;
 use crate::error::Fault;
 use crate::instance::ListedInstance;
+use crate::schedule;
 
 /// What a reading of an instance list brought.
 #[derive(Debug)]

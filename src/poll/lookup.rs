@@ -9,12 +9,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use super::{Assignment, Polling, panicked, schedule};
+use super::{Assignment, Polling, panicked};
 use crate::error::Fault;
 use crate::lookup::{self, Looked};
 use crate::policy::Policy;
 use crate::product::{Lookup, Product};
 use crate::restore::RestoreWindow;
+use crate::schedule;
 use crate::snapshot::TargetState;
 use crate::target::Target;
 

@@ -1,4 +1,4 @@
-//! When a target is polled. Pure.
+//! When something that is done again and again is due. Pure.
 //!
 //! The first poll comes at once, so that a restart is not blind for an interval. Later ones come
 //! at the phase of the target, which its stable hash gives: spread over the interval, and the same
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 /// How long after `first` the next one is due: at the first phase point at least `least` later. From
 /// then on one is due every interval.
-pub(super) fn next(first: Timestamp, least: Duration, interval: Duration, hash: u64) -> Duration {
+pub fn next(first: Timestamp, least: Duration, interval: Duration, hash: u64) -> Duration {
     let in_millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let interval = in_millis(interval).max(1);
     let least = in_millis(least);
