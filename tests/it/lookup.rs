@@ -6,6 +6,7 @@ use clouddb_backup_exporter::sim::{
 
 use crate::daemon::{Daemon, Setup, keys};
 use crate::exposition::Exposition;
+use crate::log::Log;
 
 const OTHER_ID: &str = "1483b6b16e954cb88930a360d2c4e663";
 
@@ -69,10 +70,14 @@ async fn failing(daemon: Daemon, reason: &str) -> String {
 #[tokio::test]
 async fn with_a_password_the_id_is_looked_up_once_for_all_targets() {
     let cloud = cloud().await;
+    let log = Log::start();
     let daemon = Daemon::start(&config(&cloud, None, "region: eu-de_shop")).await;
     let exposition = daemon.after_polls(2.0).await;
     assert!(is_good(&exposition));
     assert_eq!(projects(&exposition), shop());
+    let told =
+        "the project `shop` is `eu-de_shop` at the cloud, with the id 0483b6b16e954cb88930a3";
+    assert_eq!(log.count(told), 1);
     assert_eq!(asked_for(&cloud), ["shop", "eu-de_shop"], "the name, and then the region");
     assert_eq!(cloud.sign_ins(), 2, "one to look up, one for the project");
     let counted = [("api", "iam_projects"), ("code", "200"), ("project", "shop")];
