@@ -225,6 +225,8 @@ pub struct Loaded {
     pub findings: Vec<Problem>,
 }
 
+/// All that a config sees of the process and its files, so that a test can make them up.
+///
 /// Reads what a source that is not [`Source::Value`] holds, of a file at most so many KiB; [`fetch`]
 /// is the one of the process.
 pub type Fetch<'a> = dyn Fn(&Source, usize) -> Result<SecretString, SecretError> + 'a;

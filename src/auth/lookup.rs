@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::info;
 
 use super::token::Scope;
 use super::{Access, Proof};
@@ -19,8 +20,11 @@ use crate::http::Role;
 /// The label `api` of look-ups.
 pub const PROJECTS_API: &str = "iam_projects";
 
-/// An answer that only the operator can change is not asked for again for so long.
+/// That there is no such project is not asked again for so long.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// The same for who may not ask, since each try is a sign-in or two that IAM refuses, and several of
+/// them within a quarter of an hour may lock the user (IAM, login policy).
+const ASK_AGAIN_FORBIDDEN: Duration = Duration::from_secs(15 * 60);
 
 /// What is known of the id.
 #[derive(Debug, Default)]
@@ -51,8 +55,12 @@ impl Lookup {
     fn failure(&self, asked: Instant) -> Option<Fault> {
         let failure = self.lock();
         let (at, fault) = failure.as_ref()?;
-        let is_final = matches!(fault.reason, Reason::Forbidden | Reason::NotFound);
-        let answers = *at >= asked || is_final && asked < *at + ASK_AGAIN;
+        let holds = match fault.reason {
+            Reason::Forbidden => ASK_AGAIN_FORBIDDEN,
+            Reason::NotFound => ASK_AGAIN,
+            _ => Duration::ZERO,
+        };
+        let answers = *at >= asked || asked < *at + holds;
         answers.then(|| fault.clone())
     }
 
@@ -85,7 +93,15 @@ impl Access {
             return Err(fault);
         }
         match self.ask_for_id(auth_url, names, asked).await {
-            Ok(id) => Ok(self.lookup.id.get_or_init(|| id)),
+            Ok((id, name)) => {
+                let project = &self.project;
+                info!(
+                    project = %project,
+                    project_id = %id,
+                    "the project `{project}` is `{name}` at the cloud, with the id {id}"
+                );
+                Ok(self.lookup.id.get_or_init(|| id))
+            }
             Err(fault) => {
                 let fault = fault.during("cannot look up the id of the project");
                 *self.lookup.lock() = Some((Instant::now(), fault.clone()));
@@ -94,12 +110,13 @@ impl Access {
         }
     }
 
-    async fn ask_for_id(
+    /// The id, and the name that it was found by.
+    async fn ask_for_id<'a>(
         &self,
         auth_url: &Endpoint,
-        names: &[String],
+        names: &'a [String],
         asked: Instant,
-    ) -> Result<Box<str>, Fault> {
+    ) -> Result<(Box<str>, &'a str), Fault> {
         let material = self.account.material()?;
         if let Some(pause) = self.pause_of(&material, asked) {
             return Err(pause);
@@ -112,11 +129,11 @@ impl Access {
 
     /// If it is the project that is to be left alone, the secrets that were refused for it come with
     /// the fault.
-    async fn look_up(
+    async fn look_up<'a>(
         &self,
         auth_url: &Endpoint,
-        names: &[String],
-    ) -> Result<Box<str>, (Fault, Option<Material>)> {
+        names: &'a [String],
+    ) -> Result<(Box<str>, &'a str), (Fault, Option<Material>)> {
         let material = self.account.material().map_err(|fault| (fault, None))?;
         // A password needs a token for this too, of no project yet; keys sign.
         let token = match material.secrets() {
@@ -143,7 +160,10 @@ impl Access {
             };
             match projects.as_slice() {
                 [] => {}
-                [project] => return checked(&project.id).map_err(|fault| (fault, None)),
+                [project] => {
+                    let id = checked(&project.id).map_err(|fault| (fault, None))?;
+                    return Ok((id, name));
+                }
                 several => return Err((ambiguous(name, several), None)),
             }
         }
@@ -193,16 +213,21 @@ impl Access {
 
     /// Who may not list projects may still sign in to one by its name: the answer has the id, and the
     /// token is the one that the project needs anyway.
-    async fn look_up_by_scope(&self, names: &[String], list: Fault) -> Result<Box<str>, Fault> {
+    async fn look_up_by_scope<'a>(
+        &self,
+        names: &'a [String],
+        list: Fault,
+    ) -> Result<(Box<str>, &'a str), Fault> {
         for name in names {
             match self.fetch(Scope::Name(name)).await {
                 Ok(token) => {
                     let id = token.project_id.as_deref().map(checked);
                     self.keep(token);
-                    return id.unwrap_or_else(|| {
+                    let id = id.unwrap_or_else(|| {
                         let message = "IAM answered without the id of the project of its token";
                         Err(Fault::new(Reason::Decode, message))
-                    });
+                    })?;
+                    return Ok((id, name));
                 }
                 // IAM refuses a project that there is not as it refuses a password, which has just
                 // been accepted.
@@ -312,15 +337,18 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_operator_can_change_is_asked_once_a_minute() {
+    fn what_only_the_operator_can_change_is_not_asked_at_once_again() {
         let lookup = Lookup::default();
         let at = Instant::now();
         let second = Duration::from_secs(1);
-        for (reason, is_kept) in [(Reason::NotFound, true), (Reason::Connect, false)] {
+        for (reason, seconds) in
+            [(Reason::NotFound, 60), (Reason::Forbidden, 900), (Reason::Connect, 1)]
+        {
             *lookup.lock() = Some((at, Fault::new(reason, "")));
             assert!(lookup.failure(at).is_some(), "who waited for it has it too");
-            assert_eq!(lookup.failure(at + second).is_some(), is_kept);
-            assert!(lookup.failure(at + 60 * second).is_none());
+            assert_eq!(lookup.failure(at + second).is_some(), reason != Reason::Connect);
+            assert!(lookup.failure(at + (seconds - 1) * second).is_some());
+            assert!(lookup.failure(at + seconds * second).is_none());
         }
     }
 }

@@ -4,22 +4,24 @@
 //! `secure.yaml`, profiles); for the place of access keys the docs of python-otcextensions (beside
 //! `auth`) and gophertelekomcloud (inside it).
 
-use std::collections::BTreeMap;
+mod entry;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::de::DeserializeSeed;
 
 use super::cloud;
 use super::credential::Secrets;
-use super::draft::{Hints, Kind};
+use super::draft::{Found, Hints, Kind};
 use super::endpoint::{self, Endpoint};
 use super::problem::{listed, quoted};
 use super::schema;
 use super::secret::{self, Secret, SecretError, Source};
 use super::{Domain, Fetch};
 use crate::error::Chain;
+use entry::{Entries, Entry, Wanted};
 
 /// Where one secret of an entry stands.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -60,18 +62,6 @@ impl EntrySource {
         };
         secret::trimmed(value.ok_or(SecretError::Empty)?.expose_secret())
     }
-}
-
-/// What an entry says. Of each part that is wrong, the words are among the errors.
-#[derive(Default)]
-pub(super) struct Found {
-    pub(super) is_password: bool,
-    pub(super) kind: Option<Kind>,
-    pub(super) auth_url: Option<Result<Endpoint, String>>,
-    /// How the address of IAM is called in messages.
-    pub(super) auth_url_name: String,
-    pub(super) ca_file: Option<String>,
-    pub(super) hints: Hints,
 }
 
 /// Finds the file and reads an entry of it. The errors are for the person who wrote its name.
@@ -125,14 +115,17 @@ impl Files {
 
     /// The entry of that name in both, put together.
     fn entry(&self, name: &str, fetch: &Fetch<'_>) -> Result<Entry, ReadError> {
-        let mut clouds = parse(&self.clouds, fetch)?.clouds;
+        let clouds = parse(&self.clouds, name, fetch)?;
         let secure = match &self.secure {
-            Some(file) => parse(file, fetch)?.clouds.remove(name),
+            Some(file) => parse(file, name, fetch)?.wanted,
             None => None,
         };
-        let Some(entry) = clouds.remove(name) else {
-            let known = clouds.into_keys().collect();
-            return Err(ReadError::NoEntry { file: self.clouds.clone(), name: name.into(), known });
+        let Some(entry) = clouds.wanted else {
+            return Err(ReadError::NoEntry {
+                file: self.clouds.clone(),
+                name: name.to_owned(),
+                known: clouds.names,
+            });
         };
         let secure = secure.unwrap_or_default().expanded();
         Ok(secure.over(entry.expanded()).flat())
@@ -159,7 +152,8 @@ fn exists(file: &Path, fetch: &Fetch<'_>) -> bool {
 enum ReadError {
     #[error("cannot use `{}`: {}", file.display(), told(error))]
     File { file: PathBuf, error: SecretError },
-    #[error("`{}`{place} is not YAML, or not of the form of a `clouds.yaml`", file.display())]
+    #[error("`{}`{place} is not YAML, or has what no `clouds.yaml` has, such as \
+             a list in place of a text or a key twice", file.display())]
     Form { file: PathBuf, place: String },
     #[error("`{}` has no entry {}; {}", file.display(), quoted(name), instead(name, known))]
     NoEntry { file: PathBuf, name: String, known: Vec<String> },
@@ -182,114 +176,17 @@ fn instead(name: &str, known: &[String]) -> String {
     }
 }
 
-fn parse(file: &Path, fetch: &Fetch<'_>) -> Result<CloudsFile, ReadError> {
+fn parse(file: &Path, name: &str, fetch: &Fetch<'_>) -> Result<Entries, ReadError> {
     let text = fetch(&Source::File(file.to_owned()), MOST_KIB)
         .map_err(|error| ReadError::File { file: file.to_owned(), error })?;
+    let yaml = serde_yaml::Deserializer::from_str(text.expose_secret());
     // The words of the error may repeat a secret.
-    serde_yaml::from_str(text.expose_secret()).map_err(|error| ReadError::Form {
+    Wanted(name).deserialize(yaml).map_err(|error| ReadError::Form {
         file: file.to_owned(),
         place: error.location().map_or_else(String::new, |at| {
             format!(", at line {}, column {},", at.line(), at.column())
         }),
     })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct CloudsFile {
-    clouds: BTreeMap<String, Entry>,
-}
-
-/// An entry, or its block `auth`: openstacksdk takes most keys in either place. What is not read here
-/// is not about signing in.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    /// What an anchor brings: serde knows no merge keys.
-    #[serde(rename = "<<")]
-    merged: Option<Box<Entry>>,
-    auth: Option<Box<Entry>>,
-    #[serde(alias = "auth_plugin")]
-    auth_type: Option<String>,
-    profile: Option<String>,
-    region_name: Option<String>,
-    cacert: Option<String>,
-    #[serde(alias = "auth-url")]
-    auth_url: Option<String>,
-    #[serde(alias = "user_name", alias = "user-name")]
-    username: Option<String>,
-    password: Option<SecretString>,
-    passcode: Option<SecretString>,
-    #[serde(alias = "user-domain-name")]
-    user_domain_name: Option<String>,
-    #[serde(alias = "user-domain-id")]
-    user_domain_id: Option<String>,
-    #[serde(alias = "domain-name")]
-    domain_name: Option<String>,
-    #[serde(alias = "domain-id")]
-    domain_id: Option<String>,
-    #[serde(alias = "project-id", alias = "tenant_id", alias = "tenant-id")]
-    project_id: Option<String>,
-    #[serde(alias = "project-name", alias = "tenant_name", alias = "tenant-name")]
-    project_name: Option<String>,
-    #[serde(alias = "access_key")]
-    ak: Option<SecretString>,
-    #[serde(alias = "secret_key")]
-    sk: Option<SecretString>,
-    security_token: Option<SecretString>,
-}
-
-impl Entry {
-    /// This, and what it lacks from the other.
-    fn over(self, other: Self) -> Self {
-        let auth = match (self.auth, other.auth) {
-            (Some(auth), Some(other)) => Some(Box::new(auth.over(*other))),
-            (auth, other) => auth.or(other),
-        };
-        Self {
-            merged: None,
-            auth,
-            auth_type: self.auth_type.or(other.auth_type),
-            profile: self.profile.or(other.profile),
-            region_name: self.region_name.or(other.region_name),
-            cacert: self.cacert.or(other.cacert),
-            auth_url: self.auth_url.or(other.auth_url),
-            username: self.username.or(other.username),
-            password: self.password.or(other.password),
-            passcode: self.passcode.or(other.passcode),
-            user_domain_name: self.user_domain_name.or(other.user_domain_name),
-            user_domain_id: self.user_domain_id.or(other.user_domain_id),
-            domain_name: self.domain_name.or(other.domain_name),
-            domain_id: self.domain_id.or(other.domain_id),
-            project_id: self.project_id.or(other.project_id),
-            project_name: self.project_name.or(other.project_name),
-            ak: self.ak.or(other.ak),
-            sk: self.sk.or(other.sk),
-            security_token: self.security_token.or(other.security_token),
-        }
-    }
-
-    /// With what its anchors bring; a merge key replaces a block and does not look into it.
-    fn expanded(mut self) -> Self {
-        self.auth = self.auth.map(|auth| Box::new(auth.expanded()));
-        match self.merged.take() {
-            Some(mut merged) => {
-                if self.auth.is_some() {
-                    merged.auth = None;
-                }
-                self.over(merged.expanded())
-            }
-            None => self,
-        }
-    }
-
-    /// With the keys of `auth` beside the others, which go first as they do in openstacksdk.
-    fn flat(mut self) -> Self {
-        match self.auth.take() {
-            Some(auth) => self.over(*auth),
-            None => self,
-        }
-    }
 }
 
 struct Check<'a> {
@@ -357,7 +254,7 @@ impl Check<'_> {
         insecure_http: bool,
     ) -> Option<Result<Endpoint, String>> {
         if let Some(text) = entry.auth_url.as_deref() {
-            return Some(address(text, insecure_http));
+            return Some(endpoint::lenient(text, insecure_http).map_err(|error| error.to_string()));
         }
         if let (Some(profile), None) = (&entry.profile, hints.cloud) {
             self.errors.push(format!(
@@ -446,18 +343,6 @@ impl Check<'_> {
         let file = self.files.clouds.display();
         format!("the entry {} of `{file}`", quoted(self.name))
     }
-}
-
-/// An address of IAM as it comes in such files and variables: also without a scheme.
-pub(super) fn address(text: &str, insecure_http: bool) -> Result<Endpoint, String> {
-    let with_scheme;
-    let url = if text.contains("://") || text.is_empty() {
-        text
-    } else {
-        with_scheme = format!("https://{text}");
-        &with_scheme
-    };
-    endpoint::identity(url, insecure_http).map_err(|error| error.to_string())
 }
 
 fn expanded(path: String, secrets: &Secrets<'_>) -> String {

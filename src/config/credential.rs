@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::clouds_yaml::{self, Found};
-use super::draft::{Draft, EXAMPLE, Kind};
+use super::clouds_yaml;
+use super::draft::{Draft, EXAMPLE, Found, Kind};
 use super::endpoint;
 use super::environment;
 use super::file;

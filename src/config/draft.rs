@@ -32,6 +32,18 @@ pub(super) struct Draft {
     pub(super) hints: Option<Hints>,
 }
 
+/// What the block itself, an entry of a `clouds.yaml` or the environment says about signing in.
+#[derive(Default)]
+pub(super) struct Found {
+    /// As in [`Draft`], and so are the others.
+    pub(super) is_password: bool,
+    pub(super) kind: Option<Kind>,
+    pub(super) auth_url: Option<Result<Endpoint, String>>,
+    pub(super) auth_url_name: String,
+    pub(super) ca_file: Option<String>,
+    pub(super) hints: Hints,
+}
+
 /// With what to sign in, but for the address.
 pub(super) enum Kind {
     Keys { access_key: Secret, secret_key: Secret, security_token: Option<Secret> },

@@ -57,6 +57,15 @@ pub(super) fn identity(text: &str, insecure_http: bool) -> Result<Endpoint, Endp
     Ok(Endpoint(url))
 }
 
+/// The same as it comes in a `clouds.yaml` or the environment: also without a scheme. The vendor file
+/// of openstacksdk for the Swiss cloud has it so.
+pub(super) fn lenient(text: &str, insecure_http: bool) -> Result<Endpoint, EndpointError> {
+    if text.is_empty() || text.contains("://") {
+        return identity(text, insecure_http);
+    }
+    identity(&format!("https://{text}"), insecure_http)
+}
+
 fn address(text: &str, insecure_http: bool) -> Result<Url, EndpointError> {
     if text.is_empty() {
         return Err(EndpointError::Empty);
@@ -117,6 +126,21 @@ mod tests {
         }
         let behind = identity("https://proxy.example/iam/v3/", false).unwrap();
         assert_eq!(behind.to_string(), "https://proxy.example/iam/v3");
+    }
+
+    #[test]
+    fn an_address_from_elsewhere_may_lack_its_scheme_and_its_version() {
+        for text in [
+            "https://iam.example:443/v3",
+            "https://iam.example",
+            "iam.example/v3",
+            "iam.example:443/v3",
+            "iam.example",
+        ] {
+            assert_eq!(lenient(text, false).unwrap().to_string(), "https://iam.example/v3");
+        }
+        assert_eq!(lenient("http://iam.example", false), Err(EndpointError::Insecure));
+        assert_eq!(lenient("", false), Err(EndpointError::Empty));
     }
 
     #[test]

@@ -7,9 +7,9 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Domain;
-use super::clouds_yaml::{Found, address};
 use super::credential::Secrets;
-use super::draft::{Hints, Kind};
+use super::draft::{Found, Hints, Kind};
+use super::endpoint;
 use super::problem::listed;
 use super::secret::{self, Secret, SecretError, Source};
 
@@ -51,7 +51,10 @@ impl Variables<'_> {
             project_name: self.pick(&["OS_PROJECT_NAME", "OS_TENANT_NAME"]).map(Variable::text),
         };
         let auth_url = self.pick(&["OS_AUTH_URL"]);
-        let auth_url = auth_url.map(|it| address(it.value.expose_secret(), insecure_http));
+        let auth_url = auth_url.map(|it| {
+            endpoint::lenient(it.value.expose_secret(), insecure_http)
+                .map_err(|error| error.to_string())
+        });
         let username = self.pick(&["OS_USERNAME"]);
         let password = self.pick(&["OS_PASSWORD"]);
         let domain = self.pick(&["OS_USER_DOMAIN_NAME", "OS_DOMAIN_NAME"]);

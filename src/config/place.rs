@@ -43,7 +43,11 @@ pub(super) fn check_all(
         let path = item("projects", at);
         let name = project.credentials.as_deref();
         let draft = drafts.iter().find(|draft| Some(draft.name.as_str()) == name);
-        let mut check = Check { path, written: project, draft, report };
+        // The address of IAM is one for all who sign in with the same password.
+        let others = projects.iter().enumerate().filter(|(other, _)| *other != at);
+        let mut others = others.filter(|(_, other)| other.credentials == project.credentials);
+        let is_placed = others.any(|(_, other)| other.cloud.is_some() && other.region.is_some());
+        let mut check = Check { path, written: project, draft, is_placed, report };
         check.site(&mut taken)
     });
     sites.collect()
@@ -54,6 +58,8 @@ struct Check<'a, 'r> {
     written: &'a file::Project,
     /// None if the project names no credential that there is.
     draft: Option<&'a Draft>,
+    /// Whether another project of the credential says cloud and region.
+    is_placed: bool,
     report: &'r mut Report,
 }
 
@@ -125,8 +131,10 @@ impl<'a> Check<'a, '_> {
     /// Whether anything is left out that a place would fill in.
     fn fills_in(&self, project_id: Option<&Id>) -> bool {
         let lacks_endpoint = self.written.products.iter().any(|(_, it)| it.endpoint.is_none());
-        let asks_iam =
-            |draft: &Draft| draft.is_password || matches!(project_id, Some(Id::Named(_)));
+        let asks_iam = |draft: &Draft| {
+            let looks_up = matches!(project_id, Some(Id::Named(_)));
+            if draft.is_password { !self.is_placed } else { looks_up }
+        };
         let lacks_address =
             self.draft.is_some_and(|draft| draft.auth_url.is_none() && asks_iam(draft));
         lacks_endpoint || lacks_address

@@ -421,6 +421,24 @@ projects:
 }
 
 #[test]
+fn one_project_may_say_where_iam_is_for_all_that_share_a_password() {
+    let text = format!(
+        "credentials: {{ shop: {{ {PASSWORD} }} }}
+projects:
+  - {{ name: a, credentials: shop, cloud: otc, region: eu-de, ddm: {{}} }}
+  - {{ name: b, credentials: shop, region: eu-de_b, ddm: {{ endpoint: 'https://ddm.example' }} }}
+"
+    );
+    let loaded = loaded(&text);
+    assert_eq!(loaded.findings, []);
+    let ProjectId::LookedUp { auth_url, names } = &loaded.config.projects[1].project_id else {
+        panic!("a known id");
+    };
+    assert_eq!(auth_url.to_string(), "https://iam.eu-de.otc.t-systems.com/v3");
+    assert_eq!(names.join(" "), "b eu-de_b");
+}
+
+#[test]
 fn keys_with_an_address_of_iam_look_up_there() {
     let keys = format!("auth_url: 'https://iam.example', {KEYS}");
     let project = "region: eu-de, ddm: { endpoint: 'https://ddm.example' }";

@@ -374,6 +374,29 @@ mod tests {
     }
 
     #[test]
+    fn projects_are_listed_by_name_enabled_or_not_and_listing_may_be_forbidden() {
+        let mut estate = Estate::new().with_project(Project::new("p2", estate::PROJECT_NAME));
+        estate.projects[1].enabled = false;
+        let mut switches = Switches::default();
+        let caller = Caller::User(estate::USER.to_owned());
+        let list = |target: &str, switches: &Switches| {
+            let request = Request::new(Service::Iam, "GET", target, Vec::new(), Vec::new());
+            let answer = projects(&request, &estate, switches, &caller);
+            answer.map_err(|answer| answer.status).map(|answer| {
+                let body: Value = serde_json::from_slice(&answer.body).unwrap();
+                let listed = body["projects"].as_array().unwrap().iter();
+                let enabled = listed.map(|it| it["enabled"].as_bool().unwrap());
+                enabled.collect::<Vec<_>>()
+            })
+        };
+        let named = format!("/v3/projects?name={}", estate::PROJECT_NAME);
+        assert_eq!(list(&named, &switches), Ok(vec![true, false]));
+        assert_eq!(list("/v3/projects?name=eu", &switches), Ok(vec![]));
+        switches.forbids_listing_projects = true;
+        assert_eq!(list(&named, &switches), Err(403));
+    }
+
+    #[test]
     fn a_malformed_body_is_a_bad_request() {
         let tokens = &mut Tokens::default();
         let no_domain = json!({ "auth": { "identity": {

@@ -6,6 +6,7 @@ use clouddb_backup_exporter::sim::{
 
 use crate::daemon::{Daemon, Setup, keys};
 use crate::exposition::Exposition;
+use crate::log::Log;
 
 const OTHER_ID: &str = "1483b6b16e954cb88930a360d2c4e663";
 
@@ -69,10 +70,14 @@ async fn failing(daemon: Daemon, reason: &str) -> String {
 #[tokio::test]
 async fn with_a_password_the_id_is_looked_up_once_for_all_targets() {
     let cloud = cloud().await;
+    let log = Log::start();
     let daemon = Daemon::start(&config(&cloud, None, "region: eu-de_shop")).await;
     let exposition = daemon.after_polls(2.0).await;
     assert!(is_good(&exposition));
     assert_eq!(projects(&exposition), shop());
+    let told =
+        "the project `shop` is `eu-de_shop` at the cloud, with the id 0483b6b16e954cb88930a3";
+    assert_eq!(log.count(told), 1);
     assert_eq!(asked_for(&cloud), ["shop", "eu-de_shop"], "the name, and then the region");
     assert_eq!(cloud.sign_ins(), 2, "one to look up, one for the project");
     let counted = [("api", "iam_projects"), ("code", "200"), ("project", "shop")];
@@ -177,6 +182,23 @@ async fn who_may_neither_list_projects_nor_sign_in_by_name_is_told_what_to_write
 }
 
 #[tokio::test]
+async fn a_refused_sign_in_of_a_look_up_pauses_as_any_other() {
+    let cloud = cloud().await;
+    let good = config(&cloud, None, "region: eu-de_shop");
+    let wrong = good.replace(estate::PASSWORD, "hunter2-is-wrong");
+    let page = failing(Daemon::start(&wrong).await, "auth").await;
+    assert!(page.contains("the credential `main` is paused"), "{page}");
+    assert_eq!(cloud.sign_ins(), 1, "more would lock the account");
+
+    // A 403 of IAM is about the project, which is then left alone.
+    cloud.forget_requests();
+    cloud.fault(Fault::status(403).on(Service::Iam));
+    let page = failing(Daemon::start(&good).await, "auth").await;
+    assert!(page.contains("is paused for this project"), "{page}");
+    assert_eq!(cloud.sign_ins(), 1);
+}
+
+#[tokio::test]
 async fn the_id_is_kept_over_a_reload() {
     let cloud = cloud().await;
     let text = config(&cloud, None, "region: eu-de_shop");
@@ -209,5 +231,25 @@ async fn an_iam_that_is_down_is_asked_again_and_an_id_that_is_none_is_not_used()
     assert_eq!(exposition.value("clouddb_api_retries_total", &retries), Some(3.0));
     daemon.until(is_good).await;
     assert_eq!(cloud.count(|seen: &Seen| seen.path.contains("..")), 0);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_id_that_is_written_is_asked_for_from_the_reload_on() {
+    let cloud = cloud().await;
+    cloud.change(|estate| {
+        let mut other = Project::new(OTHER_ID, "other");
+        other.rds = (0..10).map(|at| RdsInstance::new(&id(at), "x")).collect();
+        estate.projects.push(other);
+    });
+    let text = config(&cloud, None, "region: eu-de_shop");
+    let daemon = Daemon::start(&text).await;
+    daemon.after_polls(1.0).await;
+    let written = text.replace("region: eu-de_shop", &format!("project_id: {OTHER_ID}"));
+    assert_eq!(daemon.reload(&written).await.status, 200);
+    let other = vec![("shop".to_owned(), OTHER_ID.to_owned())];
+    daemon.until(|it| is_good(it) && projects(it) == other).await;
+    let of_other = |seen: &Seen| seen.project.as_deref() == Some(OTHER_ID);
+    assert!(cloud.count(of_other) > 0);
     daemon.stop().await.unwrap();
 }
