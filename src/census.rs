@@ -42,13 +42,6 @@ impl Census {
         let Self { project, project_id, product, endpoint, .. } = self;
         stable_hash([project, project_id, product.name, endpoint.as_str(), "instances"])
     }
-
-    /// Whether the config names this instance. Ids are hexadecimal; somebody may have typed one in
-    /// capitals.
-    pub fn names(&self, id: &InstanceId) -> bool {
-        let is = |other: &InstanceId| other.as_str().eq_ignore_ascii_case(id.as_str());
-        self.configured.contains(id) || self.configured.iter().any(is)
-    }
 }
 
 /// A number that is the same for the same parts in every process and version.

@@ -134,8 +134,7 @@ fn configured_one(
     estate: Option<&Arc<Estate>>,
 ) -> Target {
     let id = estate.map_or(&configured.id, |estate| estate.spelling(&configured.id));
-    let listed = estate.and_then(|estate| estate.find(id));
-    let listed_name = listed.and_then(|known| known.listed.name.as_deref());
+    let listed_name = estate.and_then(|estate| estate.name(id));
     Target {
         instance: Some(Instance {
             id: id.clone(),

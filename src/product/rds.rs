@@ -239,7 +239,7 @@ fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
             id: fields::instance_id(at, instance.id.as_deref())?,
             name: fields::trimmed(instance.name.as_deref()).map(Into::into),
             status: fields::trimmed(instance.status.as_deref()).map(Into::into),
-            engine: instance.datastore.as_ref().map(engine),
+            engine: instance.datastore.as_ref().map(engine).filter(|it| *it != Engine::default()),
             created: instance.created.as_deref().and_then(fields::time),
             is_replica: is_replica(instance),
         });
@@ -315,6 +315,8 @@ fn window(text: &str) -> Option<Duration> {
 /// The answer about the times to restore to.
 #[derive(Deserialize)]
 struct RestoreTimes {
+    /// May be `null`. An answer without it says nothing, rather than that nothing can be restored.
+    #[serde(deserialize_with = "Option::deserialize")]
     restore_time: Option<Vec<RestoreRange>>,
 }
 
