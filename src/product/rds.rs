@@ -201,10 +201,13 @@ fn engine(datastore: &Datastore<'_>) -> Engine {
 
 /// An answer of the instance list, as far as it is used.
 #[derive(Deserialize)]
-struct Instances<'a> {
+struct ListAnswer<'a> {
     #[serde(borrow)]
     instances: Vec<WireInstance<'a>>,
     total_count: u64,
+    /// Documented nowhere, and believed if it is there.
+    #[serde(default)]
+    limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -232,8 +235,8 @@ struct Related<'a> {
 }
 
 fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
-    let answer: Instances<'_> = fields::parse(body)?;
-    let mut page = Page::of(answer.total_count, None);
+    let answer: ListAnswer<'_> = fields::parse(body)?;
+    let mut page = Page::of(answer.total_count, answer.limit);
     for (at, instance) in answer.instances.iter().enumerate() {
         page.entries.push(ListedInstance {
             id: fields::instance_id(at, instance.id.as_deref())?,

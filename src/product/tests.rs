@@ -371,6 +371,8 @@ fn an_instance_list_is_read_with_what_it_tells() {
         is_replica: true,
     };
     assert_eq!(page.entries, [orders, copy]);
+    let capped = json!({ "instances": [], "total_count": 7, "limit": 2 });
+    assert_eq!(instances(RDS, &capped).unwrap().limit, Some(2), "as of a list of backups");
 
     // The page numbers of the documents' sample contradict each other.
     let body = json!({
