@@ -479,6 +479,7 @@ async fn an_audit_polls_what_is_configured_and_shows_the_rest_as_not_monitored()
     }
     let created = "clouddb_instance_created_timestamp_seconds";
     assert_eq!(names(&exposition, created), ["mine", "pay"], "the other is still being made");
+    assert!(daemon.get("/").await.body.contains("<td>3, 2 of them not monitored</td>"));
     let build = [("instance_name", "web"), ("status", "BUILD")];
     assert_eq!(exposition.value("clouddb_instance_status", &build), Some(1.0));
     assert_eq!(names(&exposition, "clouddb_instance_found"), ["mine"]);
