@@ -43,13 +43,6 @@ impl Census {
         let project_id = &project_id.key();
         stable_hash([&**project, project_id, product.name, endpoint.as_str(), "instances"])
     }
-
-    /// Whether the config names this instance. Ids are hexadecimal; somebody may have typed one in
-    /// capitals.
-    pub fn names(&self, id: &InstanceId) -> bool {
-        let is = |other: &InstanceId| other.as_str().eq_ignore_ascii_case(id.as_str());
-        self.configured.contains(id) || self.configured.iter().any(is)
-    }
 }
 
 /// A number that is the same for the same parts in every process and version.
@@ -87,4 +80,76 @@ pub fn censuses(config: &Config) -> Vec<Census> {
         }
     }
     censuses
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::target::tests::config;
+
+    fn read(projects: &str) -> Vec<Census> {
+        censuses(&config(projects))
+    }
+
+    fn one(keys: &str) -> Census {
+        let mut read = read(&format!(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: {{ endpoint: https://rds.example, {keys} }}\n"
+        ));
+        read.remove(0)
+    }
+
+    #[test]
+    fn lists_are_read_where_the_config_asks_for_it_and_of_ddm_unless_it_does_not_want_it() {
+        let read = read(
+            "  - name: a\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, instances: [{ id: db }] }\n    \
+             ddm: { endpoint: https://ddm.example }\n  \
+             - name: b\n    project_id: p2\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, audit: true, discovery_interval: 1h }\n    \
+             ddm: { endpoint: https://ddm.example, discover: false }\n  \
+             - name: c\n    project_id: p3\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, discover: true, instances: [{ id: db }] }\n",
+        );
+        let told = |census: &Census| {
+            let Census { discovery, configured, .. } = census;
+            let minutes = discovery.interval.as_secs() / 60;
+            (census.to_string(), discovery.adopts, minutes, configured.len())
+        };
+        assert_eq!(
+            read.iter().map(told).collect::<Vec<_>>(),
+            [
+                ("the instances of a/ddm".to_owned(), true, 10, 0),
+                ("the instances of b/rds".to_owned(), false, 60, 0),
+                ("the instances of c/rds".to_owned(), true, 10, 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_place_of_a_list_in_the_schedule_is_the_same_in_every_process_and_version() {
+        // Whoever changes this moves every reading of every operator.
+        assert_eq!(one("discover: true").stable_hash(), 6_574_924_569_258_021_239);
+    }
+
+    #[test]
+    fn settings_make_no_other_list_and_each_part_of_what_it_is_known_by_does() {
+        let list = one("discover: true");
+        let settings = "audit: true, exclude: [x], discovery_interval: 1h, instances: [{ id: db }]";
+        for same in [one("audit: true"), one(settings)] {
+            assert!(same.is_same(&list) && same.stable_hash() == list.stable_hash());
+        }
+        let other_product = crate::product::ALL.into_iter().find(|it| *it != list.product);
+        for other in [
+            Census { project: "other".into(), ..list.clone() },
+            Census { project_id: ProjectId::Known("p2".to_owned()), ..list.clone() },
+            Census { product: other_product.unwrap(), ..list.clone() },
+            Census { endpoint: Url::parse("https://rds.example.org").unwrap(), ..list.clone() },
+        ] {
+            assert!(!other.is_same(&list) && other.stable_hash() != list.stable_hash());
+        }
+        assert_eq!(list.discovery.interval, Duration::from_secs(600));
+    }
 }

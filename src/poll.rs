@@ -306,7 +306,7 @@ fn panicked(end: JoinError) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::poll) mod tests {
     use std::cell::RefCell;
     use std::io;
     use std::net::TcpListener;
@@ -325,11 +325,11 @@ mod tests {
     use crate::product::{List, Product};
     use crate::target;
 
-    const INTERVAL: Duration = Duration::from_secs(60);
+    pub(in crate::poll) const INTERVAL: Duration = Duration::from_secs(60);
     const INSTANT: Duration = Duration::from_millis(1);
-    const NOWHERE: &str = "http://127.0.0.1:1";
+    pub(in crate::poll) const NOWHERE: &str = "http://127.0.0.1:1";
 
-    fn now() -> Timestamp {
+    pub(in crate::poll) fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).unwrap()
     }
 
@@ -339,7 +339,7 @@ mod tests {
     }
 
     /// The only target of a config, with another product and endpoint.
-    fn target(lists: fn(&str) -> &'static [List], endpoint: &str) -> Target {
+    pub(in crate::poll) fn target(lists: fn(&str) -> &'static [List], endpoint: &str) -> Target {
         let targets = target::tests::read(
             "  - name: shop\n    project_id: p1\n    credentials: main\n    \
              rds: { endpoint: https://rds.example, instances: [{ id: db, name: orders }] }\n",
@@ -352,26 +352,25 @@ mod tests {
     }
 
     /// A target that is polled, in paused time.
-    struct Polled {
-        polling: Arc<Polling>,
+    pub(in crate::poll) struct Polled {
+        pub(in crate::poll) polling: Arc<Polling>,
         _assign: watch::Sender<Arc<Assignment>>,
         _run: AbortOnDropHandle<()>,
     }
 
     fn polled(target: Target, request_timeout: Duration) -> Polled {
+        polled_by(Clock::new(now), target, request_timeout)
+    }
+
+    pub(in crate::poll) fn polled_by(
+        clock: Clock,
+        target: Target,
+        request_timeout: Duration,
+    ) -> Polled {
         let target = Arc::new(target);
         let meters = Meters::new().unwrap();
         meters.know(&target.project, target.product.name, []);
-        let clock = Clock::new(now);
-        let credential = Arc::clone(&target.credential);
-        let terms = Terms {
-            request_timeout,
-            patience: Patience { tries: 1, ..Patience::default() },
-            clock: clock.clone(),
-            meters: meters.clone(),
-        };
-        let account = Account::new(credential, terms).unwrap();
-        let client = Client::new(Arc::new(account), &target.project, &target.project_id, 4);
+        let client = client(&clock, &meters, &target, request_timeout);
         let board = Arc::new(Board::default());
         board.reassign(&[Arc::clone(&target)], &[]);
         let polling = Arc::new(Polling { board, meters, clock, told: Told::default() });
@@ -388,6 +387,24 @@ mod tests {
         Polled { polling, _assign: assign, _run: AbortOnDropHandle::new(run) }
     }
 
+    /// A client of the target's project that tries everything once.
+    pub(in crate::poll) fn client(
+        clock: &Clock,
+        meters: &Meters,
+        target: &Target,
+        request_timeout: Duration,
+    ) -> Client {
+        let credential = Arc::clone(&target.credential);
+        let terms = Terms {
+            request_timeout,
+            patience: Patience { tries: 1, ..Patience::default() },
+            clock: clock.clone(),
+            meters: meters.clone(),
+        };
+        let account = Account::new(credential, terms).unwrap();
+        Client::new(Arc::new(account), &target.project, &target.project_id, 4)
+    }
+
     impl Polled {
         /// The sum of a counter.
         fn count(&self, metric: &Metric) -> u64 {
@@ -397,7 +414,7 @@ mod tests {
             format!("{}", values.sum::<f64>()).parse().unwrap()
         }
 
-        fn state(&self) -> Arc<TargetState> {
+        pub(in crate::poll) fn state(&self) -> Arc<TargetState> {
             Arc::clone(&self.polling.board.snapshot().targets[0])
         }
     }

@@ -139,8 +139,7 @@ fn configured_one(
     estate: Option<&Arc<Estate>>,
 ) -> Target {
     let id = estate.map_or(&configured.id, |estate| estate.spelling(&configured.id));
-    let listed = estate.and_then(|estate| estate.find(id));
-    let listed_name = listed.and_then(|known| known.listed.name.as_deref());
+    let listed_name = estate.and_then(|estate| estate.name(id));
     Target {
         instance: Some(Instance {
             id: id.clone(),
@@ -317,5 +316,56 @@ pub(crate) mod tests {
         );
         let ids: Vec<_> = targets.iter().map(|it| (it.instance_id(), it.instance_name())).collect();
         assert_eq!(ids, [("a", "orders"), ("b", "b"), ("", "")]);
+    }
+
+    fn listed(id: &str, name: Option<&str>) -> ListedInstance {
+        ListedInstance {
+            id: InstanceId::new(id),
+            name: name.map(Into::into),
+            status: None,
+            engine: None,
+            created: None,
+            is_replica: false,
+        }
+    }
+
+    #[test]
+    fn found_instances_stand_behind_the_configured_ones_and_have_the_settings_of_the_product() {
+        let config = config(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    labels: { team: blue }\n    \
+             rds:\n      endpoint: https://rds.example\n      discover: true\n      \
+             restore_window: true\n      max_age: { auto: 7h }\n      instances:\n        \
+             - { id: Z, name: orders, labels: { tier: gold }, max_age: { auto: 8h } }\n        \
+             - { id: y }\n        - { id: lost }\n",
+        );
+        let [census] = <[_; 1]>::try_from(crate::census::censuses(&config)).unwrap();
+        let list = [
+            listed("a", Some("found")),
+            listed("b", None),
+            listed("y", Some("of the list")),
+            listed("z", Some("at the cloud")),
+        ];
+        let estate = Estate::new(Arc::new(census));
+        let estate = estate.after(jiff::Timestamp::UNIX_EPOCH, Ok(list.into()));
+        let targets = targets(&config, &[Arc::new(estate)]);
+        let told = |target: &Arc<Target>| {
+            let hours =
+                target.objectives.values().next().unwrap().max_age.unwrap().as_secs() / 3600;
+            let (id, name) = (target.instance_id().to_owned(), target.instance_name().to_owned());
+            (id, name, hours, target.labels.len(), target.policy, target.restore_window.is_some())
+        };
+        let row = |id: &str, name: &str, hours: u64, labels: usize| {
+            (id.to_owned(), name.to_owned(), hours, labels, true, true)
+        };
+        assert_eq!(
+            targets.iter().map(told).collect::<Vec<_>>(),
+            [
+                row("z", "orders", 8, 2),
+                row("y", "of the list", 7, 1),
+                row("lost", "lost", 7, 1),
+                row("a", "found", 7, 1),
+                row("b", "b", 7, 1),
+            ]
+        );
     }
 }

@@ -299,12 +299,14 @@ impl Check<'_> {
             let id = self.instance_id(&place, instance.id.as_deref()).map(InstanceId::new);
             if let Some(id) = &id {
                 let line = self.report.line(&place);
-                if let Some(first) = seen.get(id) {
+                // An id in capitals is found in the instance list as the same one.
+                let letters = id.as_str().to_ascii_lowercase();
+                if let Some(first) = seen.get(&letters) {
                     let message =
                         format!("the instance is listed twice, first in line {first}; remove one");
                     self.report.error(&place, message);
                 } else {
-                    seen.insert(id.clone(), line);
+                    seen.insert(letters, line);
                 }
             }
             if instance.name.as_deref() == Some("") {

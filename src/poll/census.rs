@@ -73,3 +73,52 @@ impl Polling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Told;
+    use super::super::tests::{client, target};
+    use super::*;
+    use crate::census::censuses;
+    use crate::clock::Clock;
+    use crate::error::Reason;
+    use crate::meter::Meters;
+    use crate::product::{InstanceList, Product};
+    use crate::sim::{AccessKey, Cloud, Estate, RdsInstance};
+    use crate::snapshot::Board;
+
+    #[tokio::test]
+    async fn a_reading_that_panics_is_a_failed_one_and_the_list_is_read_again() {
+        let cloud = Cloud::start(Estate::new()).await.unwrap();
+        cloud.change(|estate| {
+            estate.projects[0].id = "p1".to_owned();
+            estate.projects[0].rds.push(RdsInstance::new("db", "orders"));
+            estate.keys = vec![AccessKey::new("AK", "SK")];
+        });
+        let config = crate::target::tests::config(&format!(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: {{ endpoint: {}, discover: true, discovery_interval: 1s }}\n",
+            cloud.rds_url()
+        ));
+        let census = censuses(&config).remove(0);
+        let instances =
+            InstanceList { decode: |_| panic!("index 7 of 3"), ..census.product.instances };
+        let product: &Product = Box::leak(Box::new(Product { instances, ..*census.product }));
+        let census = Arc::new(Census { product, ..census });
+        let (meters, clock) = (Meters::new().unwrap(), Clock::system());
+        let client =
+            client(&clock, &meters, &target(|_| &[], cloud.rds_url()), Duration::from_secs(20));
+        let (board, told) = (Arc::new(Board::default()), Told::default());
+        let polling = Arc::new(Polling { board, meters, clock, told });
+        let (sender, mut found) = mpsc::channel(1);
+        let work = polling.census(Arc::clone(&census), Arc::new(client), sender);
+        let _work = AbortOnDropHandle::new(tokio::spawn(work));
+        for _ in 0..2 {
+            let fault = found.recv().await.unwrap().outcome.unwrap_err();
+            assert_eq!(fault.reason, Reason::Internal, "{fault}");
+            assert!(fault.message.contains("index 7 of 3"), "{fault}");
+        }
+    }
+}

@@ -247,10 +247,13 @@ fn engine(datastore: &Datastore<'_>) -> Engine {
 
 /// An answer of the instance list, as far as it is used.
 #[derive(Deserialize)]
-struct Instances<'a> {
+struct ListAnswer<'a> {
     #[serde(borrow)]
     instances: Vec<WireInstance<'a>>,
     total_count: u64,
+    /// Documented nowhere, and believed if it is there.
+    #[serde(default)]
+    limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -278,14 +281,14 @@ struct Related<'a> {
 }
 
 fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
-    let answer: Instances<'_> = fields::parse(body)?;
-    let mut page = Page::of(answer.total_count, None);
+    let answer: ListAnswer<'_> = fields::parse(body)?;
+    let mut page = Page::of(answer.total_count, answer.limit);
     for (at, instance) in answer.instances.iter().enumerate() {
         page.entries.push(ListedInstance {
             id: fields::instance_id(at, instance.id.as_deref())?,
             name: fields::trimmed(instance.name.as_deref()).map(Into::into),
             status: fields::trimmed(instance.status.as_deref()).map(Into::into),
-            engine: instance.datastore.as_ref().map(engine),
+            engine: instance.datastore.as_ref().map(engine).filter(|it| *it != Engine::default()),
             created: instance.created.as_deref().and_then(fields::time),
             is_replica: is_replica(instance),
         });
@@ -361,6 +364,8 @@ fn window(text: &str) -> Option<Duration> {
 /// The answer about the times to restore to.
 #[derive(Deserialize)]
 struct RestoreTimes {
+    /// May be `null`. An answer without it says nothing, rather than that nothing can be restored.
+    #[serde(deserialize_with = "Option::deserialize")]
     restore_time: Option<Vec<RestoreRange>>,
 }
 

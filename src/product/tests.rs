@@ -321,3 +321,271 @@ fn every_list_asks_for_a_type_that_the_product_documents() {
         }
     }
 }
+
+fn instances(product: &Product, body: &Value) -> Result<Page<ListedInstance>, String> {
+    (product.instances.decode)(body.to_string().as_bytes()).map_err(|e| Chain(&e).to_string())
+}
+
+/// An RDS instance with some fields changed; `absent` takes one away.
+fn rds_instance(changes: &Value) -> Result<ListedInstance, String> {
+    let mut instance = json!({
+        "id": "db", "name": "orders", "status": "ACTIVE", "type": "Ha",
+        "created": "2018-08-20T02:33:49+0800", "related_instance": [],
+        "datastore": { "type": "MySQL", "version": "8.0", "complete_version": "8.0.1" },
+    });
+    change(&mut instance, changes);
+    let body = json!({ "instances": [instance], "total_count": 1 });
+    instances(RDS, &body).map(|mut page| page.entries.remove(0))
+}
+
+#[test]
+fn an_instance_list_is_read_with_what_it_tells() {
+    let body = json!({
+        "instances": [
+            {
+                "id": "db", "name": "orders", "status": "ACTIVE", "type": "Single",
+                "created": "2018-08-20T02:33:49+0800", "updated": "", "port": 3306, "nodes": [],
+                "datastore": { "type": "MySQL", "version": "8.0" },
+                "related_instance": [{ "id": "copy", "type": "replica" }],
+            },
+            { "id": "copy", "type": "Replica", "related_instance": null },
+        ],
+        "total_count": 7,
+    });
+    let page = instances(RDS, &body).unwrap();
+    assert_eq!((page.total, page.limit), (7, None));
+    let orders = ListedInstance {
+        id: instance("db"),
+        name: Some("orders".into()),
+        status: Some("ACTIVE".into()),
+        engine: Some(Engine { name: "MySQL".into(), version: "8.0".into() }),
+        created: Some(time("2018-08-19T18:33:49Z")),
+        is_replica: false,
+    };
+    let copy = ListedInstance {
+        id: instance("copy"),
+        name: None,
+        status: None,
+        engine: None,
+        created: None,
+        is_replica: true,
+    };
+    assert_eq!(page.entries, [orders, copy]);
+    let capped = json!({ "instances": [], "total_count": 7, "limit": 2 });
+    assert_eq!(instances(RDS, &capped).unwrap().limit, Some(2), "as of a list of backups");
+
+    // The page numbers of the documents' sample contradict each other.
+    let body = json!({
+        "instances": [{
+            "id": "dd", "name": "router", "status": "RUNNING", "engine_version": "3.0.8",
+            "created": "2025-02-19T02:50:20+0000", "node_count": 2,
+        }],
+        "instance_num": 1, "page_no": 3, "page_size": 1, "total_page": 26, "total_record": 26,
+    });
+    let page = instances(DDM, &body).unwrap();
+    assert_eq!(page.total, 26);
+    let router = ListedInstance {
+        id: instance("dd"),
+        name: Some("router".into()),
+        status: Some("RUNNING".into()),
+        engine: Some(Engine { name: "DDM".into(), version: "3.0.8".into() }),
+        created: Some(time("2025-02-19T02:50:20Z")),
+        is_replica: false,
+    };
+    assert_eq!(page.entries, [router]);
+}
+
+#[test]
+fn an_instance_is_known_by_its_id_alone_and_what_else_is_missing_is_not_known() {
+    for missing in [json!("absent"), json!(null), json!(""), json!(" ")] {
+        let fields =
+            json!({ "name": missing, "status": missing, "type": missing, "created": missing });
+        let instance = rds_instance(&fields).unwrap();
+        assert_eq!((&instance.name, &instance.status, instance.created), (&None, &None, None));
+        assert!(!instance.is_replica, "it is rather watched than not");
+        let error = rds_instance(&json!({ "id": missing })).unwrap_err();
+        assert_eq!(error, "record 0 has no `id`");
+    }
+    assert_eq!(rds_instance(&json!({ "created": "soon" })).unwrap().created, None);
+    for nothing in [json!("absent"), json!(null), json!({}), json!({ "type": "", "version": null })]
+    {
+        assert_eq!(rds_instance(&json!({ "datastore": nothing })).unwrap().engine, None);
+    }
+    let nameless = json!({ "instances": [{ "id": "a" }, { "id": " " }], "total_record": 2 });
+    assert_eq!(instances(DDM, &nameless).unwrap_err(), "record 1 has no `id`");
+    let bare = instances(DDM, &json!({ "instances": [{ "id": "a" }], "total_record": 1 })).unwrap();
+    assert_eq!((&bare.entries[0].name, &bare.entries[0].status), (&None, &None));
+}
+
+#[test]
+fn blanks_around_what_an_instance_list_tells_do_not_count() {
+    let fields =
+        json!({ "id": "db ", "name": " orders", "status": "ACTIVE ", "type": " replica " });
+    let instance = rds_instance(&fields).unwrap();
+    assert_eq!(instance.id.as_str(), "db");
+    assert_eq!(
+        (instance.name.as_deref(), instance.status.as_deref()),
+        (Some("orders"), Some("ACTIVE"))
+    );
+    assert!(instance.is_replica);
+}
+
+#[test]
+fn a_replica_says_so_by_its_type_or_by_its_primary() {
+    let related = |kind: &str| json!({ "related_instance": [{ "id": "gone", "type": kind }] });
+    let is_replica = |fields: &Value| rds_instance(fields).unwrap().is_replica;
+    assert!(is_replica(&related("replica_of")));
+    assert!(!is_replica(&related("replica")), "a primary names its replicas");
+    for (kind, expected) in [
+        ("Replica", true),
+        ("REPLICA", true),
+        ("Single", false),
+        ("Enterprise", false),
+        ("?", false),
+    ] {
+        assert_eq!(is_replica(&json!({ "type": kind })), expected, "{kind}");
+    }
+    assert!(is_replica(
+        &json!({ "type": "Single", "related_instance": [{ "type": "Replica_Of" }] })
+    ));
+}
+
+#[test]
+fn an_instance_list_without_its_total_or_its_list_is_refused() {
+    for body in [
+        json!({ "instances": [] }),
+        json!({ "instances": [], "total_count": null, "total_record": null }),
+        json!({ "instances": null, "total_count": 0, "total_record": 0 }),
+        json!({ "total_count": 0, "total_record": 0 }),
+        json!({ "instances": [{ "id": 7 }], "total_count": 1, "total_record": 1 }),
+        json!([]),
+    ] {
+        assert!(instances(RDS, &body).is_err() && instances(DDM, &body).is_err(), "{body}");
+    }
+    let error =
+        instances(RDS, &json!({ "instances": [{ "id": "a", "name": 7 }], "total_count": 1 }));
+    assert!(error.unwrap_err().starts_with("cannot read `instances[0].name` of the answer: "));
+}
+
+fn policy(fields: &Value) -> Result<Policy, String> {
+    let body = json!({ "backup_policy": fields }).to_string();
+    let decode = RDS.policy.as_ref().unwrap().decode;
+    decode(body.as_bytes()).map_err(|e| Chain(&e).to_string())
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_policy_tells_how_long_backups_are_kept_and_when_they_are_made() {
+    let read = |keep_days: u32, start_time: &str, period: &str| {
+        let policy =
+            policy(&json!({ "keep_days": keep_days, "start_time": start_time, "period": period }))
+                .unwrap();
+        (policy.retention.unwrap() / 24, policy.max_age().unwrap())
+    };
+    assert_eq!(read(7, "01:00-02:00", "1,2,3,4,5,6,7"), (HOUR * 7, HOUR * 26));
+    assert_eq!(read(732, "01:00-02:00", "3"), (HOUR * 732, HOUR * 170));
+    assert_eq!(read(1, " 23:30-00:30 ", " 1, 3 ,5"), (HOUR, HOUR * 74), "over midnight");
+    assert_eq!(read(1, "23:00-00:00", "1,1,1,4"), (HOUR, HOUR * 98));
+    assert_eq!(read(1, "23:00-24:00", "1,2,3,4,5,6,7"), (HOUR, HOUR * 26));
+    assert_eq!(read(1, "01:00-05:00", "1,2,3,4,5,6,7"), (HOUR, HOUR * 29));
+}
+
+#[test]
+fn a_policy_of_no_days_or_of_none_that_is_told_is_off() {
+    for off in [
+        json!({ "keep_days": 0 }),
+        json!({ "keep_days": 0, "start_time": "01:00-02:00", "period": "1,2" }),
+        json!({ "keep_days": null }),
+        json!({}),
+    ] {
+        assert_eq!(policy(&off), Ok(Policy::default()), "{off}");
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_tell_when_is_on_without_a_plan() {
+    for missing in [json!("absent"), json!(null), json!(""), json!(" ")] {
+        for field in ["start_time", "period"] {
+            let mut told = json!({ "keep_days": 7, "start_time": "01:00-02:00", "period": "1" });
+            change(&mut told, &json!({ field: missing }));
+            let policy = policy(&told).unwrap();
+            assert_eq!((policy.retention, policy.plan), (Some(HOUR * 24 * 7), None), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_says_nonsense_is_refused_with_the_field_and_what_stands_there() {
+    for start_time in [
+        "soon",
+        "01:00",
+        "1-2",
+        "01:00-02:00-03:00",
+        "25:00-26:00",
+        "01:60-02:00",
+        "-1:00-02:00",
+        ":-:",
+    ] {
+        let told = json!({ "keep_days": 7, "start_time": start_time, "period": "1" });
+        let error = policy(&told).unwrap_err();
+        assert!(error.starts_with(&format!("the `start_time` is `{start_time}`, which is not")));
+    }
+    for period in ["daily", "0", "8", "1;2", "1,,2", "1,2,", "-1", "1.5", "1-5"] {
+        let told = json!({ "keep_days": 7, "start_time": "01:00-02:00", "period": period });
+        let error = policy(&told).unwrap_err();
+        assert!(error.starts_with(&format!("the `period` is `{period}`, which is not")), "{error}");
+    }
+    for wrong in
+        [json!({ "keep_days": -1 }), json!({ "keep_days": "7" }), json!({ "keep_days": 1e12 })]
+    {
+        assert!(policy(&wrong).unwrap_err().contains("`backup_policy.keep_days`"), "{wrong}");
+    }
+    let decode = RDS.policy.as_ref().unwrap().decode;
+    for body in ["{}", "", "[]", r#"{"backup_policy":null}"#, "<html>"] {
+        assert!(decode(body.as_bytes()).is_err(), "{body}");
+    }
+    let long = json!({ "keep_days": 7, "start_time": "x".repeat(100_000), "period": "1" });
+    assert!(policy(&long).unwrap_err().len() < 200, "it goes into a line of the log");
+}
+
+fn restore_window(body: &Value) -> Result<RestoreWindow, String> {
+    let decode = RDS.restore_window.as_ref().unwrap().decode;
+    decode(body.to_string().as_bytes()).map_err(|e| Chain(&e).to_string())
+}
+
+#[test]
+fn what_can_be_restored_is_told_in_milliseconds_by_range() {
+    let range = |start: i64, end: i64| json!({ "start_time": start, "end_time": end });
+    let body = json!({ "restore_time": [range(5_000, 6_500), range(1_000, 2_000)] });
+    let at = |millisecond| Timestamp::from_millisecond(millisecond).ok();
+    let expected = RestoreWindow { ranges: 2, start: at(1_000), end: at(6_500) };
+    assert_eq!(restore_window(&body), Ok(expected));
+    for nothing in [json!([]), json!(null)] {
+        assert_eq!(
+            restore_window(&json!({ "restore_time": nothing })),
+            Ok(RestoreWindow::default())
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_tell_what_can_be_restored_does_not_say_that_nothing_can() {
+    for body in [
+        json!({}),
+        json!({ "restore_times": [] }),
+        json!([]),
+        json!({ "restore_time": {} }),
+        json!({ "restore_time": [{}] }),
+        json!({ "restore_time": [{ "start_time": 1, "end_time": null }] }),
+        json!({ "restore_time": [{ "start_time": "1", "end_time": "2" }] }),
+        json!({ "restore_time": [{ "start_time": 1.5, "end_time": 2 }] }),
+    ] {
+        assert!(restore_window(&body).is_err(), "{body}");
+    }
+    let error =
+        restore_window(&json!({ "restore_time": [{ "start_time": 0, "end_time": i64::MAX }] }));
+    assert!(
+        error.unwrap_err().starts_with("the `end_time` is `9223372036854775807`, which is not")
+    );
+}

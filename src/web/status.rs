@@ -1,5 +1,5 @@
 //! The status page: each target with its last success, what is late, its last error, its next
-//! poll. Plain HTML; nothing on it runs or is fetched.
+//! poll; and the instance lists. Plain HTML; nothing on it runs or is fetched.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use maud::{DOCTYPE, Markup, html};
 use tokio::time::Instant;
 
 use crate::build;
+use crate::error::Fault;
+use crate::estate::Estate;
+use crate::lookup::Looked;
 use crate::snapshot::{ShownType, Snapshot, TargetState};
 
 /// The page at a moment (`now` by the wall clock, `instant` by the one that schedules).
@@ -50,6 +53,17 @@ pub(super) fn page(
                         @for state in &snapshot.targets { (row(state, now, instant)) }
                     }
                 }
+                @if !snapshot.estates.is_empty() {
+                    table {
+                        thead {
+                            tr {
+                                th { "Instance list" } th { "Last successful reading" }
+                                th { "Instances" } th { "Last error" }
+                            }
+                        }
+                        tbody { @for estate in &snapshot.estates { (list(estate, now)) } }
+                    }
+                }
             }
         }
     }
@@ -81,19 +95,55 @@ fn row(state: &TargetState, now: Timestamp, instant: Instant) -> Markup {
                 }
             }
             td {
-                @if let Some((ended, fault)) = &state.last_fault {
-                    code { (fault.reason) } ": " (fault) br;
-                    small {
-                        (short(age(now, *ended))) " ago"
-                        @if state.failures > 0 { ", " (state.failures) " in a row" }
-                    }
-                }
+                (last_fault(state.last_fault.as_ref(), state.failures, now))
+                (failing_lookup("backup policy", &state.policy, now))
+                (failing_lookup("restore times", &state.restore_window, now))
             }
             td {
                 @if let Some(next) = state.next_poll {
                     "in " (short(next.saturating_duration_since(instant)))
                 }
             }
+        }
+    }
+}
+
+/// An instance list that is read.
+fn list(estate: &Estate, now: Timestamp) -> Markup {
+    let unmonitored = estate.unmonitored().count();
+    html! {
+        tr.bad[estate.failures > 0] {
+            td { (estate.census.project) "/" (estate.census.product.name) }
+            td {
+                @match estate.last_success { None => "never", Some(ended) => (ago(now, ended)) }
+            }
+            td {
+                @if estate.is_known() { (estate.count) }
+                @if unmonitored > 0 { ", " (unmonitored) " of them not monitored" }
+            }
+            td { (last_fault(estate.last_fault.as_ref(), estate.failures, now)) }
+        }
+    }
+}
+
+/// What went wrong last, if anything did, and whether it still does.
+fn last_fault(last: Option<&(Timestamp, Fault)>, failures: u64, now: Timestamp) -> Markup {
+    html! {
+        @if let Some((ended, fault)) = last {
+            code { (fault.reason) } ": " (fault) br;
+            small {
+                (short(age(now, *ended))) " ago"
+                @if failures > 0 { ", " (failures) " in a row" }
+            }
+        }
+    }
+}
+
+/// A call beside the backup list, while it fails.
+fn failing_lookup<T>(what: &str, looked: &Looked<T>, now: Timestamp) -> Markup {
+    html! {
+        @if looked.failures > 0 {
+            div { (what) ": " (last_fault(looked.last_fault.as_ref(), looked.failures, now)) }
         }
     }
 }

@@ -360,9 +360,7 @@ async fn the_demo_shows_all_six_instances_and_promtool_has_nothing_to_complain_a
     ];
     assert_eq!(exposition.value("clouddb_backups", &router), Some(30.0));
 
-    let promtool = std::env::var("CLOUDDB_TEST_PROMTOOL")
-        .expect("CLOUDDB_TEST_PROMTOOL names promtool; tests/run gets it and sets this");
-    accepts(&promtool, &["check", "metrics"], exposition.text()).await;
+    promtool_accepts(exposition.text()).await;
     let python = std::env::var("CLOUDDB_TEST_PYTHON")
         .expect("CLOUDDB_TEST_PYTHON names a Python with tests/requirements.txt; see tests/run");
     let script = "import sys; from prometheus_client.parser import text_string_to_metric_families \
@@ -370,6 +368,13 @@ async fn the_demo_shows_all_six_instances_and_promtool_has_nothing_to_complain_a
                   sys.exit(0 if len(families) > 30 else 'too few')";
     accepts(&python, &["-c", script], exposition.text()).await;
     assert_eq!(running.end("-INT").await, Some(0));
+}
+
+/// `promtool check metrics` has nothing to complain about in an exposition.
+pub(crate) async fn promtool_accepts(text: &str) {
+    let promtool = std::env::var("CLOUDDB_TEST_PROMTOOL")
+        .expect("CLOUDDB_TEST_PROMTOOL names promtool; tests/run gets it and sets this");
+    accepts(&promtool, &["check", "metrics"], text).await;
 }
 
 /// A program reads a text on its stdin and has nothing to say of it.
