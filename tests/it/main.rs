@@ -23,6 +23,7 @@ mod config;
 mod docs;
 mod faults;
 mod flow;
+mod gzip;
 mod http;
 mod listing;
 mod polling;
