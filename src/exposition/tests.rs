@@ -189,7 +189,9 @@ fn snapshot() -> Snapshot {
     }
     let known =
         TypeReading { backup_type: BackupType { name: "auto", times: Times::Job }, summary };
-    let unknown = TypeReading { backup_type: BackupType::UNKNOWN, summary: Summary::default() };
+    let last_success = Some(Success { end: at(9), bytes: None, duration: None });
+    let summary = Summary { last_success, ..Summary::default() };
+    let unknown = TypeReading { backup_type: BackupType::UNKNOWN, summary };
     let instance = Instance {
         id: InstanceId::new("db"),
         name: "orders".into(),
