@@ -17,12 +17,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::account::Patience;
 use crate::clock::Clock;
 use crate::config::{Config, first_lines};
 use crate::error::Chain;
+use crate::exposition::Latest;
 use crate::http::TlsError;
 use crate::meter::Meters;
 use crate::poll::{Found, Polling, Told};
@@ -46,6 +48,8 @@ pub struct Options {
     pub clock: Clock,
     /// How often and after which waits a request to the cloud is tried.
     pub patience: Patience,
+    /// Between two renderings of the exposition.
+    pub render_gap: Duration,
 }
 
 /// Why the daemon cannot start.
@@ -79,6 +83,7 @@ pub struct Daemon {
     site: Arc<Site>,
     fleet: Fleet,
     found: mpsc::Receiver<Found>,
+    exposition: Arc<Latest>,
     meters: Meters,
     clock: Clock,
     config_file: Option<PathBuf>,
@@ -98,7 +103,7 @@ impl Daemon {
         for address in &options.listen_addresses {
             listeners.push(web::listen(address).await?);
         }
-        let Options { clock, patience, telemetry_path, config_file, .. } = options;
+        let Options { clock, patience, telemetry_path, config_file, render_gap, .. } = options;
         let meters = Meters::new()?;
         let board = Arc::new(Board::default());
         let polling = Arc::new(Polling {
@@ -110,9 +115,11 @@ impl Daemon {
         let (finder, found) = mpsc::channel(MOST_WAITING);
         let fleet = Fleet::new(polling, patience, config.clone(), finder)?;
         meters.config_loaded(clock.now());
+        let exposition = Arc::new(Latest::new(Arc::clone(&board), render_gap));
         let (reloader, reloads) = reload::channel();
         let site = Site {
             board,
+            exposition: Arc::clone(&exposition),
             meters: meters.clone(),
             clock: clock.clone(),
             telemetry_path,
@@ -126,6 +133,7 @@ impl Daemon {
             site: Arc::new(site),
             fleet,
             found,
+            exposition,
             meters,
             clock,
             config_file,
@@ -139,6 +147,11 @@ impl Daemon {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// What its scrapes are answered from.
+    pub fn exposition(&self) -> Arc<Latest> {
+        Arc::clone(&self.exposition)
+    }
+
     /// The way to ask it for a reload.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
@@ -149,6 +162,9 @@ impl Daemon {
         for address in self.addresses() {
             info!(%address, targets = self.fleet.len(), "listening on {address}");
         }
+        let exposition = self.exposition();
+        let mut rendering =
+            AbortOnDropHandle::new(tokio::spawn(async move { exposition.keep().await }));
         let mut servers = JoinSet::new();
         for listener in std::mem::take(&mut self.listeners) {
             servers.spawn(web::serve(listener, Arc::clone(&self.site), stop.clone()));
@@ -157,6 +173,8 @@ impl Daemon {
             tokio::select! {
                 () = stop.cancelled() => break,
                 error = self.fleet.broken() => return Err(Ended(Some(error))),
+                // Scrapes that show the same for ever are worse than none.
+                ended = &mut rendering => return Err(Ended(Some(ended.unwrap_or_else(|it| it)))),
                 Some(ended) = servers.join_next() => {
                     if stop.is_cancelled() {
                         break;

@@ -51,9 +51,12 @@ const fn counter(
     Metric { name, help, kind: Kind::Counter, labels }
 }
 
-const TARGET: &[&str] = &["project", "product", "instance_id", "instance_name"];
-const LOOKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "api"];
-const BACKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "backup_type"];
+/// The labels of an instance, or of a target.
+pub const TARGET: &[&str] = &["project", "product", "instance_id", "instance_name"];
+/// The labels of a call beside the backup lists.
+pub const LOOKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "api"];
+/// The labels of a type of backups of an instance.
+pub const BACKUP: &[&str] = &["project", "product", "instance_id", "instance_name", "backup_type"];
 const BACKUP_STATUS: &[&str] =
     &["project", "product", "instance_id", "instance_name", "backup_type", "status"];
 const PRODUCT: &[&str] = &["project", "product"];
@@ -62,7 +65,7 @@ macro_rules! declare {
     ($($(#[$doc:meta])* $name:ident = $metric:expr;)+) => {
         $($(#[$doc])* pub static $name: Metric = $metric;)+
 
-        /// All metrics of this program, in the order in which they are shown. `process_*` come
+        /// All metrics of this program, in the order of the docs. `process_*` come
         /// from the library.
         pub static ALL: &[&Metric] = &[$(&$name),+];
     };

@@ -22,7 +22,7 @@ use crate::error::{Fault, Reason};
 use crate::listing::{self, Listing, Memory, Progress, Rhythm};
 use crate::meter::Meters;
 use crate::schedule;
-use crate::snapshot::{Board, PollOutcome, Reading, TargetState};
+use crate::snapshot::{Board, PollOutcome, Reading};
 use crate::target::Target;
 
 pub use census::Found;
@@ -94,7 +94,7 @@ impl Polling {
         let mut assignment = Arc::clone(&assigned.borrow_and_update());
         let mut due = self.second(&assignment.target);
         loop {
-            self.show_due(&assignment.target, due);
+            self.board.schedule(&assignment.target, due);
             let started = Instant::now();
             let progress = Arc::new(Progress::default());
             let work = Arc::clone(&self).poll(
@@ -112,7 +112,7 @@ impl Polling {
                     () = sleep_until(due) => {
                         self.meters.poll_skipped(&assignment.target.project, assignment.target.product.name);
                         due += assignment.target.interval;
-                        self.show_due(&assignment.target, due);
+                        self.board.schedule(&assignment.target, due);
                     }
                     changed = assigned.changed() => {
                         if changed.is_err() {
@@ -162,7 +162,7 @@ impl Polling {
         let next = Arc::clone(&assigned.borrow_and_update());
         if next.target.interval != held.target.interval {
             *due = self.second(&next.target);
-            self.show_due(&next.target, *due);
+            self.board.schedule(&next.target, *due);
         }
         let is_new_way = !Arc::ptr_eq(&next.client, &held.client);
         *held = next;
@@ -220,9 +220,10 @@ impl Polling {
     }
 
     fn publish(&self, target: &Target, outcome: &PollOutcome, reading: Option<&Arc<Reading>>) {
+        let failures_before = self.board.update(target, |state| state.after(outcome, reading));
+        // Behind it: no poll is counted of which the board does not know yet.
         let reason = outcome.fault.as_ref().map(|fault| fault.reason);
         self.meters.poll(&target.project, target.product.name, reason);
-        let failures_before = self.board.update(target, |state| state.after(outcome, reading));
         let failures_before = failures_before.map_or(0, |state| state.failures);
         match &outcome.fault {
             // When it breaks, and then in growing gaps.
@@ -243,10 +244,6 @@ impl Polling {
             ),
             _ => {}
         }
-    }
-
-    fn show_due(&self, target: &Target, due: Instant) {
-        self.board.update(target, |state| TargetState { next_poll: Some(due), ..state.clone() });
     }
 
     fn tell_oddities(&self, target: &Target, progress: &Progress) {
@@ -323,6 +320,7 @@ pub(in crate::poll) mod tests {
     use crate::config::Lookback;
     use crate::metric::{self, Metric};
     use crate::product::{List, Product};
+    use crate::snapshot::TargetState;
     use crate::target;
 
     pub(in crate::poll) const INTERVAL: Duration = Duration::from_secs(60);

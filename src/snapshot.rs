@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status};
@@ -233,6 +234,8 @@ impl Instance {
 #[derive(Debug, Default)]
 pub struct Board {
     snapshot: ArcSwap<Snapshot>,
+    /// Moved after the snapshot.
+    publications: watch::Sender<u64>,
 }
 
 impl Board {
@@ -257,6 +260,7 @@ impl Board {
             };
             Snapshot { targets: targets.iter().map(next).collect(), estates: estates.to_vec() }
         });
+        self.tell();
     }
 
     /// Shows the id of a target's project, which was looked up.
@@ -277,9 +281,35 @@ impl Board {
         self.snapshot.load_full()
     }
 
-    /// Replaces the state of one target by what `change` makes of it, and gives the one before.
-    /// Nothing happens if the target is not on the board any more.
+    /// How often something was published that changes what a scrape sees.
+    pub fn publications(&self) -> watch::Receiver<u64> {
+        self.publications.subscribe()
+    }
+
+    /// Publishes what `change` makes of the state of one target, and gives the one before. Nothing
+    /// happens if the target is not on the board any more.
     pub fn update(
+        &self,
+        target: &Target,
+        change: impl Fn(&TargetState) -> TargetState,
+    ) -> Option<Arc<TargetState>> {
+        let before = self.replace(target, change);
+        if before.is_some() {
+            self.tell();
+        }
+        before
+    }
+
+    /// Notes when the next poll of a target is due, of which no series tells.
+    pub fn schedule(&self, target: &Target, due: Instant) {
+        self.replace(target, |state| TargetState { next_poll: Some(due), ..state.clone() });
+    }
+
+    fn tell(&self) {
+        self.publications.send_modify(|count| *count += 1);
+    }
+
+    fn replace(
         &self,
         target: &Target,
         change: impl Fn(&TargetState) -> TargetState,
@@ -423,5 +453,21 @@ mod tests {
         board.reassign(&targets[..1], &[]);
         assert!(board.update(&targets[1], fail).is_none());
         assert_eq!(failures(&board), [0]);
+    }
+
+    #[test]
+    fn what_changes_a_series_is_a_publication_and_nothing_else_is() {
+        let targets = targets();
+        let board = Board::default();
+        let published = || *board.publications().borrow();
+        board.reassign(&targets[..1], &[]);
+        assert_eq!(published(), 1);
+        board.update(&targets[0], TargetState::clone);
+        assert_eq!(published(), 2);
+        let due = Instant::now();
+        board.schedule(&targets[0], due);
+        assert_eq!(board.snapshot().targets[0].next_poll, Some(due));
+        board.update(&targets[1], TargetState::clone);
+        assert_eq!(published(), 2);
     }
 }

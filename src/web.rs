@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -67,13 +68,11 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationTok
         };
         let Some((stream, peer, permit)) = accepted else { continue };
         let site = Arc::clone(&site);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(
-                TokioIo::new(Box::pin(stream)),
+                TokioIo::new(Box::pin(limited(stream))),
                 service_fn(move |request| {
                     let site = Arc::clone(&site);
                     async move { Ok::<_, Infallible>(site.answer(&request).await) }
@@ -91,6 +90,13 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationTok
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
         warn!("some answers had not ended {} s after the end was asked for", GRACE.as_secs());
     }
+}
+
+/// A stream whose peer has to take its answer.
+fn limited<S: AsyncRead + AsyncWrite>(stream: S) -> TimeoutStream<S> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    stream
 }
 
 /// The next connection, with the permit that it holds. None after a failure, which never ends the
@@ -113,6 +119,14 @@ async fn accept(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Otherwise hyper copies each answer, and a peer that reads slowly holds a copy of its own.
+    #[tokio::test]
+    async fn the_parts_of_an_answer_are_written_from_where_they_lie() {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(limited(stream).is_write_vectored());
+    }
 
     #[tokio::test]
     async fn a_port_alone_is_that_port_on_all_interfaces() {

@@ -15,6 +15,7 @@ use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, first_lines};
 use crate::error::Chain;
+use crate::exposition;
 use crate::web::Reloader;
 
 const LISTEN_ADDRESS: &str = "0.0.0.0:19747";
@@ -68,6 +69,7 @@ pub(super) async fn start(
         config_file,
         clock: Clock::system(),
         patience: Patience::default(),
+        render_gap: exposition::GAP,
     };
     match Daemon::start(config, options).await {
         Ok(daemon) => Ok(Started { daemon, signals }),

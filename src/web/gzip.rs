@@ -1,16 +1,4 @@
-//! gzip of an answer, where the asker takes it.
-
-use std::io::{self, Write};
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
-/// Packs a body. Writing to memory does not fail.
-pub(super) fn pack(body: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body)?;
-    encoder.finish()
-}
+//! Whether the asker takes gzip.
 
 /// Whether the header `Accept-Encoding` takes gzip: named, or by `*`, and not with a weight of 0.
 pub(super) fn accepted(header: &str) -> bool {
@@ -34,10 +22,6 @@ fn weight_of(parameters: &str) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use flate2::read::GzDecoder;
-
     use super::*;
 
     #[test]
@@ -50,15 +34,5 @@ mod tests {
         {
             assert!(!accepted(header), "{header}");
         }
-    }
-
-    #[test]
-    fn what_is_packed_unpacks_to_the_same() {
-        let body = b"clouddb_backups 1\n".repeat(1000);
-        let packed = pack(&body).unwrap();
-        let mut unpacked = Vec::new();
-        GzDecoder::new(&*packed).read_to_end(&mut unpacked).unwrap();
-        assert_eq!(unpacked, body);
-        assert!(packed.len() < body.len() / 10);
     }
 }

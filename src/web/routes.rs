@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{Reloader, gzip, status};
 use crate::clock::Clock;
-use crate::exposition;
+use crate::exposition::{self, Latest};
 use crate::meter::Meters;
 use crate::snapshot::Board;
 
@@ -21,6 +21,8 @@ use crate::snapshot::Board;
 pub struct Site {
     /// What is known of the cloud.
     pub board: Arc<Board>,
+    /// The same as it is told to scrapes.
+    pub exposition: Arc<Latest>,
     /// What is counted.
     pub meters: Meters,
     /// The time at which ages are told.
@@ -37,7 +39,7 @@ pub struct Site {
     pub ready: AtomicBool,
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Full<exposition::Body>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -97,14 +99,15 @@ impl Site {
     }
 
     fn metrics<B>(&self, request: &Request<B>) -> Answer {
-        let body =
-            exposition::render(&self.board.snapshot(), &self.meters, self.clock.now()).into_bytes();
+        let rendered = self.exposition.rendered();
+        let now = self.clock.now();
         let wishes = request.headers().get_all(ACCEPT_ENCODING);
         let wishes: Vec<&str> = wishes.iter().filter_map(|value| value.to_str().ok()).collect();
-        let packed =
-            gzip::accepted(&wishes.join(",")).then(|| gzip::pack(&body)).and_then(Result::ok);
+        let is_accepted = gzip::accepted(&wishes.join(","));
+        let packed = is_accepted.then(|| rendered.packed(&self.meters, now)).flatten();
         let is_packed = packed.is_some();
-        let mut answer = whole(StatusCode::OK, exposition::CONTENT_TYPE, packed.unwrap_or(body));
+        let body = packed.unwrap_or_else(|| rendered.plain(&self.meters, now));
+        let mut answer = joined(StatusCode::OK, exposition::CONTENT_TYPE, body);
         answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if is_packed {
             answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -135,7 +138,11 @@ fn text(status: StatusCode, body: &'static str) -> Answer {
 }
 
 fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    joined(status, content_type, body.into().chain(Bytes::new()))
+}
+
+fn joined(status: StatusCode, content_type: &'static str, body: exposition::Body) -> Answer {
+    let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer

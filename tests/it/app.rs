@@ -56,6 +56,7 @@ async fn every_address_is_served_and_the_metrics_stand_at_the_path_asked_for() {
         config_file: None,
         clock: Clock::system(),
         patience: Patience::default(),
+        render_gap: Duration::ZERO,
     };
     let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
     let addresses = daemon.addresses();
@@ -122,6 +123,7 @@ async fn a_loop_that_dies_ends_the_daemon_instead_of_leaving_its_target_unwatche
         config_file: None,
         clock,
         patience: Patience::default(),
+        render_gap: Duration::ZERO,
     };
     let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
     let ended = timeout(Duration::from_secs(30), daemon.run(CancellationToken::new())).await;

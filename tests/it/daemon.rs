@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::Patience;
@@ -9,12 +10,13 @@ use clouddb_backup_exporter::app::{self, Options};
 use clouddb_backup_exporter::census;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::Config;
+use clouddb_backup_exporter::exposition::Latest;
 use clouddb_backup_exporter::sim::{Cloud, estate};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::exposition::Exposition;
@@ -35,6 +37,7 @@ const SHORT_WAITS: Patience = Patience {
 pub(crate) struct Daemon {
     url: String,
     client: Client,
+    exposition: Arc<Latest>,
     stop: CancellationToken,
     run: JoinHandle<Result<(), app::Ended>>,
     /// How many instance lists are read.
@@ -86,15 +89,17 @@ impl Daemon {
             config_file: Some(file),
             clock,
             patience: SHORT_WAITS,
+            render_gap: Duration::ZERO,
         };
         let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
         let url = format!("http://{}", daemon.addresses()[0]);
+        let exposition = daemon.exposition();
         let stop = CancellationToken::new();
         let run = tokio::spawn(daemon.run(stop.clone()));
         // The daemon has chosen the cryptography that the client needs too.
         let client = Client::builder().build().unwrap();
         let censuses = Cell::new(census::censuses(&loaded.config).len());
-        Self { url, client, stop, run, censuses, folder }
+        Self { url, client, exposition, stop, run, censuses, folder }
     }
 
     /// Writes the config file anew and asks for it to be read.
@@ -131,8 +136,10 @@ impl Daemon {
         Answer { status, headers, body }
     }
 
-    /// The exposition as it is now.
+    /// The exposition of everything that was published before.
     pub(crate) async fn metrics(&self) -> Exposition {
+        let caught_up = timeout(PATIENCE, self.exposition.caught_up()).await;
+        caught_up.expect("what is published is rendered");
         let answer = self.get("/metrics").await;
         assert_eq!(answer.status, 200);
         Exposition::read(&answer.body)
@@ -165,7 +172,9 @@ impl Daemon {
                 && polled.len() == targets
                 && polls.iter().sum::<f64>() >= count * targets as f64
         })
-        .await
+        .await;
+        // The counters may be ahead of the other series, but not of what is published.
+        self.metrics().await
     }
 
     /// The URL of the daemon.

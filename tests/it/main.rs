@@ -25,6 +25,7 @@ mod docs;
 mod elsewhere;
 mod faults;
 mod flow;
+mod gzip;
 mod http;
 mod listing;
 mod live;

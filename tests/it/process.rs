@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::daemon::{Setup, keys, password};
+use crate::exposition::Exposition;
 use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
 use crate::secrets;
 
@@ -424,8 +425,11 @@ async fn twenty_instances_of_three_hundred_records_fit_into_25_mb() {
     }
     let ready = begin.elapsed();
     let polls = 5.0 * 20.0;
-    let exposition = running.until(|it| it.value("clouddb_polls_total", &[]) >= Some(polls)).await;
-    assert_eq!(exposition.values("clouddb_poll_records", &[]), [300.0; 20]);
+    let polled = |it: &Exposition| {
+        it.value("clouddb_polls_total", &[]) >= Some(polls)
+            && it.values("clouddb_poll_records", &[]) == [300.0; 20]
+    };
+    let exposition = running.until(polled).await;
     let resident = exposition.value("process_resident_memory_bytes", &[]).unwrap();
     #[expect(clippy::print_stdout, reason = "the figures are shown with --nocapture")]
     {

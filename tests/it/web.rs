@@ -3,9 +3,11 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::metric;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, Service, estate};
 use flate2::read::GzDecoder;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,17 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The daemon on the estate of the demo, with every kind of series.
 async fn demo() -> (Cloud, Daemon) {
-    let cloud = Cloud::start(estate::demo(clouddb_backup_exporter::clock::Clock::system().now()))
-        .await
-        .unwrap();
+    demo_with("interval: 1s", Clock::system()).await
+}
+
+/// The same with another block `poll` and on another clock, after all that it asks at first.
+pub(crate) async fn demo_with(poll: &str, clock: Clock) -> (Cloud, Daemon) {
+    let cloud = Cloud::start(estate::demo(Clock::system().now())).await.unwrap();
     let keys = "discover: true\nrestore_window: true";
-    let mut setup = Setup::new(&cloud).with_ddm().with_rds_keys(keys);
+    let setup = Setup { poll, ..Setup::new(&cloud) };
+    let mut setup = setup.with_ddm().with_rds_keys(keys);
     for instance in cloud.estate().projects[0].primaries() {
         setup = setup
             .with_rds(&instance.id, &format!("name: {}, labels: {{ team: blue }}", instance.name));
     }
     let text = setup.text(&cloud).replace(estate::PROJECT_ID, estate::DEMO_PROJECT_ID);
-    let daemon = Daemon::start(&text).await;
+    let daemon = Daemon::start_at(&text, clock).await;
     daemon.after_polls(1.0).await;
     let looked_up = |exposition: &Exposition| {
         let lookups = exposition.values("clouddb_lookup_success", &[]);
@@ -46,11 +52,11 @@ async fn ask(daemon: &Daemon, method: Method, path: &str) -> reqwest::Response {
 }
 
 /// A client that neither asks for gzip nor unpacks it.
-fn without_gzip() -> Client {
+pub(crate) fn without_gzip() -> Client {
     Client::builder().no_gzip().build().unwrap()
 }
 
-async fn body(mut response: reqwest::Response) -> Vec<u8> {
+pub(crate) async fn body(mut response: reqwest::Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.unwrap() {
         body.extend_from_slice(&chunk);
@@ -145,6 +151,29 @@ async fn metrics_are_text_0_0_4_and_packed_only_when_gzip_is_accepted() {
     GzDecoder::new(&*packed).read_to_string(&mut unpacked).unwrap();
     let names = |text: &str| Exposition::read(text).families().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&unpacked), names(&String::from_utf8(plain).unwrap()));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_exposition_has_its_length_and_head_has_its_headers() {
+    let (_cloud, daemon) = demo_with("interval: 1h", Clock::system()).await;
+    for coding in ["identity", "gzip"] {
+        let [get, head] = [Method::GET, Method::HEAD].map(|method| {
+            let request = without_gzip().request(method, format!("{}/metrics", daemon.url()));
+            request.header("Accept-Encoding", coding).send()
+        });
+        let (get, head) = (get.await.unwrap(), head.await.unwrap());
+        let length = |of: &HeaderMap| of["content-length"].to_str().unwrap().parse().unwrap();
+        let names = |of: &HeaderMap| of.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(get.headers()), names(head.headers()));
+        for name in ["content-type", "content-encoding", "vary"] {
+            assert_eq!(get.headers().get(name), head.headers().get(name));
+        }
+        // Ages and what the process used have other digits.
+        let [of_get, of_head]: [usize; 2] = [get.headers(), head.headers()].map(length);
+        assert!(of_get.abs_diff(of_head) < of_get / 10, "{of_get} and {of_head}");
+        assert_eq!(body(get).await.len(), of_get, "{coding}");
+    }
     daemon.stop().await.unwrap();
 }
 
