@@ -208,14 +208,14 @@ fn happen(
         Happening::DeleteFull(which) => rounds.change(|all| {
             let full: Vec<usize> = (0..all.len()).filter(|at| !is_incremental(&all[*at])).collect();
             if !full.is_empty() {
-                all.remove(full[which.index(full.len())]);
+                drop(all.remove(full[which.index(full.len())]));
             }
         }),
         Happening::DeleteIncremental(which) => rounds.change(|all| {
             let some: Vec<usize> = (0..all.len()).filter(|at| is_incremental(&all[*at])).collect();
             if !some.is_empty() {
                 by_hand = true;
-                all.remove(some[which.index(some.len())]);
+                drop(all.remove(some[which.index(some.len())]));
             }
         }),
         Happening::Strange => {
