@@ -110,6 +110,7 @@ struct WireRecord<'a> {
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total, answer.limit);
+    page.entries.reserve_exact(answer.backups.len());
     for (at, record) in answer.backups.iter().enumerate() {
         let wire = wire(record);
         let record = Record::named(at, &wire)?;

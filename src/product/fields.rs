@@ -62,7 +62,13 @@ pub enum DecodeError {
 
 /// Parses a body; on failure a second, slower pass finds the field.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(body).map_err(|source| {
+    // Whether it is UTF-8 is checked in one go rather than text by text. What is not may still be
+    // good but for a text that nobody reads.
+    let parsed = match str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    parsed.map_err(|source| {
         let mut json = serde_json::Deserializer::from_slice(body);
         let found = serde_path_to_error::deserialize::<_, T>(&mut json).err();
         // The second pass is content where only the bytes behind the value were wrong.

@@ -216,14 +216,17 @@ struct Datastore<'a> {
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total_count, answer.limit);
+    page.entries.reserve_exact(answer.backups.len());
+    let mut named = None;
     for (at, record) in answer.backups.iter().enumerate() {
-        let wire = wire(record);
+        let wire = wire(record, &mut named);
         page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
     }
     Ok(page)
 }
 
-fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
+/// `named` is the engine of the last record that has one.
+fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Engine>) -> Wire<'a> {
     Wire {
         id: record.id.as_deref(),
         instance_id: record.instance_id.as_deref(),
@@ -232,15 +235,30 @@ fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
         begin: ("begin_time", record.begin_time.as_deref()),
         end: ("end_time", record.end_time.as_deref()),
         kib: record.size,
-        engine: record.datastore.as_ref().map(engine),
+        engine: record.datastore.as_ref().map(|it| same_or_new(it, named)),
         ..Wire::default()
     }
 }
 
+/// The engine in words, shared with the record before if it is the same: it nearly always is.
+fn same_or_new(datastore: &Datastore<'_>, named: &mut Option<Engine>) -> Engine {
+    let (name, version) = datastore.words();
+    match named {
+        Some(engine) if *engine.name == *name && *engine.version == *version => engine.clone(),
+        _ => named.insert(engine(datastore)).clone(),
+    }
+}
+
 fn engine(datastore: &Datastore<'_>) -> Engine {
-    Engine {
-        name: fields::trimmed(datastore.name.as_deref()).unwrap_or_default().into(),
-        version: fields::trimmed(datastore.version.as_deref()).unwrap_or_default().into(),
+    let (name, version) = datastore.words();
+    Engine { name: name.into(), version: version.into() }
+}
+
+impl Datastore<'_> {
+    /// Name and version.
+    fn words(&self) -> (&str, &str) {
+        let word = |text| fields::trimmed(text).unwrap_or_default();
+        (word(self.name.as_deref()), word(self.version.as_deref()))
     }
 }
 
