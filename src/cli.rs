@@ -1,10 +1,14 @@
 //! Flags and commands, with the dots of Prometheus' family.
 
+mod shard;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::build;
+
+pub use shard::ShardingError;
 
 /// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
 /// Prometheus.
@@ -41,6 +45,17 @@ pub struct Arguments {
     /// Allow the config to be reloaded by POST or PUT of /-/reload; SIGHUP always does.
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
+
+    /// Which shard this is, counted from 0; by default the number at the end of the environment
+    /// variable `POD_NAME`, if there are several.
+    #[arg(long = "shard.index", value_name = "INDEX", global = true)]
+    pub shard_index: Option<u32>,
+
+    /// How many shards there are. Each one polls its part of the targets, with its part of the
+    /// `requests_per_second` of each credential [default: the environment variable
+    /// `CLOUDDB_SHARD_COUNT`, else 1].
+    #[arg(long = "shard.count", value_name = "COUNT", global = true)]
+    pub shard_count: Option<u32>,
 
     /// The least severe messages to log.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]

@@ -15,7 +15,9 @@
 // Words.
 pub mod build;
 pub mod clock;
+pub mod hash;
 pub mod schedule;
+pub mod shard;
 pub mod error;
 pub mod backup;
 pub mod instance;

@@ -22,6 +22,7 @@ use crate::estate::Estate;
 use crate::instance::ListedInstance;
 use crate::listing::Rhythm;
 use crate::poll::{Assignment, Found, Polling};
+use crate::shard::Shard;
 use crate::target;
 
 /// The loops of all targets and instance lists, and what they share.
@@ -29,6 +30,7 @@ use crate::target;
 pub(super) struct Fleet {
     polling: Arc<Polling>,
     patience: Patience,
+    shard: Shard,
     config: Config,
     ways: Ways,
     /// One for each instance list, and the loop that reads it.
@@ -59,12 +61,14 @@ impl Fleet {
     pub(super) fn new(
         polling: Arc<Polling>,
         patience: Patience,
+        shard: Shard,
         config: Config,
         found: mpsc::Sender<Found>,
     ) -> Result<Self, StartError> {
         let mut fleet = Self {
             polling,
             patience,
+            shard,
             config: config.clone(),
             ways: Ways::default(),
             estates: Vec::new(),
@@ -88,6 +92,7 @@ impl Fleet {
             patience: self.patience,
             clock: self.polling.clock.clone(),
             meters: meters.clone(),
+            shard: self.shard,
         };
         let ways = Ways::of(&config, &terms, &self.ways)?;
         for project in &config.projects {
@@ -136,7 +141,8 @@ impl Fleet {
     fn take_census(&mut self) {
         let mut estates = std::mem::take(&mut self.estates);
         let mut readers = std::mem::take(&mut self.readers);
-        for census in census::censuses(&self.config) {
+        let censuses = census::censuses(&self.config).into_iter();
+        for census in censuses.filter(|census| census.is_read_by(self.shard)) {
             let Some(client) = self.ways.to_project(&census.project) else { continue };
             let same = |it: &Reader| *it.census == census && Arc::ptr_eq(&it.client, client);
             let reader = if let Some(at) = readers.iter().position(same) {
@@ -153,7 +159,7 @@ impl Fleet {
             let old = estates.iter().position(|estate| estate.census.is_same(&census));
             self.estates.push(Arc::new(match old {
                 Some(at) => estates.swap_remove(at).taken_over(census),
-                None => Estate::new(census),
+                None => Estate::new(census).read_by(self.shard),
             }));
             self.readers.push(reader);
         }
@@ -162,9 +168,10 @@ impl Fleet {
         }
     }
 
-    /// Polls the targets of the config and of the estates, and shows them on the board.
+    /// Polls those targets of the config and of the estates that are ours, and shows them on the board.
     fn deploy(&mut self) {
-        let targets = target::targets(&self.config, &self.estates);
+        let mut targets = target::targets(&self.config, &self.estates);
+        targets.retain(|target| self.shard.owns(target.stable_hash()));
         self.polling.board.reassign(&targets, &self.estates);
         let mut old: HashMap<[Box<str>; 5], Loop> = HashMap::new();
         for left in self.loops.drain(..) {

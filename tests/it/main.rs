@@ -35,6 +35,7 @@ mod polling;
 mod process;
 mod reload;
 mod sdk;
+mod sharding;
 mod sim;
 mod soak;
 mod tls;
