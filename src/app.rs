@@ -4,6 +4,7 @@
 mod fleet;
 pub mod live;
 mod reload;
+pub mod survey;
 mod ways;
 
 use std::net::SocketAddr;

@@ -50,23 +50,31 @@ impl Census {
     pub fn is_read_by(&self, shard: Shard) -> bool {
         match self.product.scope {
             Scope::Instance => true,
-            Scope::Project => shard.owns(self.hash_of_target(&InstanceId::new(""))),
+            Scope::Project => shard.owns(self.hash_of_project()),
         }
     }
 
     /// The stable hash of the target that covers an instance of the list.
     pub fn hash_of_target(&self, id: &InstanceId) -> u64 {
-        let instance = match self.product.scope {
-            Scope::Instance => id.as_str(),
-            Scope::Project => "",
-        };
+        match self.product.scope {
+            Scope::Instance => self.hash_of(id.as_str()),
+            Scope::Project => self.hash_of_project(),
+        }
+    }
+
+    /// The stable hash of the target that is all of the project.
+    pub fn hash_of_project(&self) -> u64 {
+        self.hash_of("")
+    }
+
+    fn hash_of(&self, id: &str) -> u64 {
         let Self { project, project_id, product, endpoint, .. } = self;
         hash::of_target([
             (&**project).into(),
             project_id.key(),
             product.name.into(),
             endpoint.as_str().into(),
-            instance.into(),
+            id.into(),
         ])
     }
 }

@@ -79,6 +79,14 @@ pub enum Command {
     },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Tell how many requests the polls take, how long that is under the budget of each credential, and
+    /// what would help where the interval does not hold. Exit 0: it holds; 1: warnings; 2: the daemon
+    /// would not start.
+    Plan {
+        /// Sign in as well, and ask how long each list is, by one request for each.
+        #[arg(long)]
+        live: bool,
+    },
     /// Run the daemon (the default).
     Serve,
 }

@@ -2,13 +2,14 @@
 
 mod check;
 mod demo;
+mod plan;
 mod serve;
 
 use std::process::ExitCode;
 
 use tracing::error;
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, ShardingError};
 use crate::error::Chain;
 use crate::shard::Shard;
 
@@ -21,6 +22,11 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
             Ok(shard) => demo::run(arguments, shard).await,
             Err(code) => code,
         },
+        // Which shard this is does not matter: all are told.
+        Some(Command::Plan { live }) => match shards(arguments) {
+            Ok(shards) => plan::run(arguments, &shards, live).await,
+            Err(code) => code,
+        },
         None | Some(Command::Serve) => match shard(arguments) {
             Ok(shard) => serve::run(arguments, shard).await,
             Err(code) => code,
@@ -30,10 +36,18 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 
 /// Which shard this is. An error is logged and is the exit code.
 fn shard(arguments: &Arguments) -> Result<Shard, ExitCode> {
-    arguments.shard(variable).map_err(|error| {
-        error!("{}", Chain(&error));
-        ExitCode::from(BAD_CONFIG)
-    })
+    arguments.shard(variable).map_err(|error| refuse(&error))
+}
+
+/// All shards that there are.
+fn shards(arguments: &Arguments) -> Result<Vec<Shard>, ExitCode> {
+    let count = arguments.shard_count(variable).map_err(|error| refuse(&error))?;
+    Shard::all(count).map_err(|error| refuse(&error.into()))
+}
+
+fn refuse(error: &ShardingError) -> ExitCode {
+    error!("{}", Chain(error));
+    ExitCode::from(BAD_CONFIG)
 }
 
 /// A variable of the environment, if it is set.

@@ -44,6 +44,7 @@ pub mod lookup;
 pub mod summary;
 pub mod snapshot;
 pub mod poll;
+pub mod plan;
 pub mod exposition;
 pub mod web;
 

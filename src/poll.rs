@@ -26,6 +26,7 @@ use crate::snapshot::{Board, PollOutcome, Reading};
 use crate::target::Target;
 
 pub use census::Found;
+pub use lookup::intervals as lookup_intervals;
 
 /// What the loops of all targets share.
 #[derive(Debug)]

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_polls_of_one_shard_are_spread_over_the_interval() {
         for (interval, count) in [(60_000, 4), (300_000, 3), (1 << 18, 4)] {
-            let mut tenths = vec![[0; 10]; 4];
+            let mut tenths = [[0; 10]; 4];
             for hash in many(2000 * u64::from(count)) {
                 let tenth = usize::try_from(hash % interval * 10 / interval).unwrap();
                 tenths[owner(hash, count) as usize][tenth] += 1;

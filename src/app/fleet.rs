@@ -2,7 +2,7 @@
 //! how a new config, or what an instance list brought, takes over.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,7 @@ use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
 use crate::listing::Rhythm;
+use crate::plan;
 use crate::poll::{Assignment, Found, Polling};
 use crate::shard::Shard;
 use crate::target;
@@ -38,6 +39,8 @@ pub(super) struct Fleet {
     readers: Vec<Reader>,
     found: mpsc::Sender<Found>,
     loops: Vec<Loop>,
+    /// The credentials whose budget does not hold.
+    strained: BTreeSet<String>,
     tasks: JoinSet<()>,
 }
 
@@ -75,6 +78,7 @@ impl Fleet {
             readers: Vec::new(),
             found,
             loops: Vec::new(),
+            strained: BTreeSet::new(),
             tasks: JoinSet::new(),
         };
         fleet.apply(config)?;
@@ -123,6 +127,9 @@ impl Fleet {
         self.config = config;
         self.take_census();
         self.deploy();
+        // A new config is judged anew.
+        self.strained.clear();
+        self.judge();
         Ok(())
     }
 
@@ -135,6 +142,7 @@ impl Fleet {
         tell(&before, &found);
         *estate = Arc::new(before.after(found.ended, found.outcome).identified(found.project_id));
         self.deploy();
+        self.judge();
     }
 
     /// Reads the instance lists of the config from now on. What is known of those that stay is kept.
@@ -206,6 +214,28 @@ impl Fleet {
         }
         for left in old.into_values() {
             left.task.abort();
+        }
+    }
+
+    /// Tells of the credentials whose budget does not hold what is polled now, and held it before, and
+    /// the other way round.
+    fn judge(&mut self) {
+        let plan = plan::plan(&self.config, &self.estates, |_| None, &[self.shard]);
+        for share in &plan.shares {
+            let credential = &share.credential.name;
+            match share.warning() {
+                Some(warning) if self.strained.insert(credential.clone()) => {
+                    warn!(credential, targets = share.work.targets, "{warning}");
+                }
+                None if self.strained.remove(credential) => {
+                    let targets = share.work.targets;
+                    info!(
+                        credential,
+                        targets, "the budget of the credential `{credential}` holds again"
+                    );
+                }
+                _ => {}
+            }
         }
     }
 

@@ -184,7 +184,7 @@ impl Prober<'_> {
 }
 
 /// Whether what comes next would meet the same.
-fn is_about_everything(reason: Reason) -> bool {
+pub(super) fn is_about_everything(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::Auth | Reason::Connect | Reason::Http5xx | Reason::Timeout | Reason::Tls

@@ -80,8 +80,8 @@ mod tests {
         arguments.shard(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
-    fn of(index: u32, count: u32) -> Result<Shard, ShardingError> {
-        Ok(Shard::new(index, count).unwrap())
+    fn of(index: u32, count: u32) -> Shard {
+        Shard::new(index, count).unwrap()
     }
 
     #[test]
@@ -94,17 +94,17 @@ mod tests {
     #[test]
     fn a_pod_of_a_stateful_set_is_the_shard_of_its_ordinal() {
         let pod = (POD, "clouddb-backup-exporter-3");
-        assert_eq!(shard(&[], &[pod, (COUNT, "5")]), of(3, 5));
-        assert_eq!(shard(&["--shard.count=4"], &[pod]), of(3, 4));
-        assert_eq!(shard(&[], &[(POD, "x-12"), (COUNT, " 20\n")]), of(12, 20));
+        assert_eq!(shard(&[], &[pod, (COUNT, "5")]), Ok(of(3, 5)));
+        assert_eq!(shard(&["--shard.count=4"], &[pod]), Ok(of(3, 4)));
+        assert_eq!(shard(&[], &[(POD, "x-12"), (COUNT, " 20\n")]), Ok(of(12, 20)));
     }
 
     #[test]
     fn a_flag_goes_before_the_environment() {
         let environment = [(POD, "exporter-3"), (COUNT, "5")];
-        assert_eq!(shard(&["--shard.index=1"], &environment), of(1, 5));
-        assert_eq!(shard(&["--shard.index=1", "--shard.count=2"], &environment), of(1, 2));
-        assert_eq!(shard(&["--shard.count=7"], &[(POD, "x-3"), (COUNT, "many")]), of(3, 7));
+        assert_eq!(shard(&["--shard.index=1"], &environment), Ok(of(1, 5)));
+        assert_eq!(shard(&["--shard.index=1", "--shard.count=2"], &environment), Ok(of(1, 2)));
+        assert_eq!(shard(&["--shard.count=7"], &[(POD, "x-3"), (COUNT, "many")]), Ok(of(3, 7)));
     }
 
     #[test]
