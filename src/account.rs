@@ -24,6 +24,7 @@ use crate::config::Credential;
 use crate::error::{Fault, Reason};
 use crate::http::{self, Answer, Http, Role, TlsError};
 use crate::meter::Meters;
+use crate::shard::Shard;
 use keyring::{Keyring, mask};
 use retry::Next;
 use throttle::Throttle;
@@ -43,6 +44,8 @@ pub struct Terms {
     pub clock: Clock,
     /// What is counted.
     pub meters: Meters,
+    /// Whose part of the budget it is.
+    pub shard: Shard,
 }
 
 /// A credential in use.
@@ -118,7 +121,7 @@ impl Account {
     pub fn new(credential: Arc<Credential>, terms: Terms) -> Result<Self, TlsError> {
         Ok(Self {
             http: Http::new(credential.ca_file.as_deref())?,
-            budget: budget(credential.requests_per_second),
+            budget: budget(terms.shard.part_of(credential.requests_per_second)),
             state: Mutex::new(State {
                 keyring: Keyring::new(&credential),
                 refusal: Pause::default(),

@@ -4,6 +4,7 @@
 mod fleet;
 pub mod live;
 mod reload;
+pub mod survey;
 mod ways;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::exposition::Latest;
 use crate::http::TlsError;
 use crate::meter::Meters;
 use crate::poll::{Found, Polling, Told};
+use crate::shard::Shard;
 use crate::snapshot::Board;
 use crate::web::{self, ListenError, Reloader, Site};
 use fleet::Fleet;
@@ -44,6 +46,8 @@ pub struct Options {
     pub enable_lifecycle: bool,
     /// Where the config is read again; none if it is no file.
     pub config_file: Option<PathBuf>,
+    /// Which part of the targets it polls.
+    pub shard: Shard,
     /// The time.
     pub clock: Clock,
     /// How often and after which waits a request to the cloud is tried.
@@ -103,8 +107,10 @@ impl Daemon {
         for address in &options.listen_addresses {
             listeners.push(web::listen(address).await?);
         }
-        let Options { clock, patience, telemetry_path, config_file, render_gap, .. } = options;
+        let Options { shard, clock, patience, telemetry_path, config_file, render_gap, .. } =
+            options;
         let meters = Meters::new()?;
+        meters.shard(shard.index(), shard.count());
         let board = Arc::new(Board::default());
         let polling = Arc::new(Polling {
             board: Arc::clone(&board),
@@ -113,7 +119,7 @@ impl Daemon {
             told: Told::default(),
         });
         let (finder, found) = mpsc::channel(MOST_WAITING);
-        let fleet = Fleet::new(polling, patience, config.clone(), finder)?;
+        let fleet = Fleet::new(polling, patience, shard, config.clone(), finder)?;
         meters.config_loaded(clock.now());
         let exposition = Arc::new(Latest::new(Arc::clone(&board), render_gap));
         let (reloader, reloads) = reload::channel();

@@ -387,6 +387,7 @@ mod tests {
             patience: Patience::default(),
             clock: Clock::new(|| Timestamp::UNIX_EPOCH),
             meters: Meters::new().unwrap(),
+            shard: crate::shard::Shard::WHOLE,
         };
         let account = Account::new(credential, terms);
         let access = Access::new(Arc::new(account.unwrap()), "shop", &targets[0].project_id);

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use reqwest::Url;
-use sha2::{Digest, Sha256};
 
 use crate::backup::InstanceId;
 use crate::config::{Config, Discovery, ProjectId};
-use crate::product::Product;
+use crate::hash;
+use crate::product::{Product, Scope};
+use crate::shard::Shard;
 
 /// An instance list that is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,19 +42,41 @@ impl Census {
     pub fn stable_hash(&self) -> u64 {
         let Self { project, project_id, product, endpoint, .. } = self;
         let project_id = &project_id.key();
-        stable_hash([&**project, project_id, product.name, endpoint.as_str(), "instances"])
+        hash::stable([&**project, project_id, product.name, endpoint.as_str(), "instances"])
     }
-}
 
-/// A number that is the same for the same parts in every process and version.
-pub fn stable_hash(parts: impl IntoIterator<Item: AsRef<str>>) -> u64 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_ref());
-        hash.update([0]);
+    /// Whether a shard reads it: where instances are targets all do, each to know its own, and where the
+    /// project is one, its owner.
+    pub fn is_read_by(&self, shard: Shard) -> bool {
+        match self.product.scope {
+            Scope::Instance => true,
+            Scope::Project => shard.owns(self.hash_of_project()),
+        }
     }
-    let digest = hash.finalize();
-    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+
+    /// The stable hash of the target that covers an instance of the list.
+    pub fn hash_of_target(&self, id: &InstanceId) -> u64 {
+        match self.product.scope {
+            Scope::Instance => self.hash_of(id.as_str()),
+            Scope::Project => self.hash_of_project(),
+        }
+    }
+
+    /// The stable hash of the target that is all of the project.
+    pub fn hash_of_project(&self) -> u64 {
+        self.hash_of("")
+    }
+
+    fn hash_of(&self, id: &str) -> u64 {
+        let Self { project, project_id, product, endpoint, .. } = self;
+        hash::of_target([
+            (&**project).into(),
+            project_id.key(),
+            product.name.into(),
+            endpoint.as_str().into(),
+            id.into(),
+        ])
+    }
 }
 
 /// `the instances of shop-prod/rds`, for logs.
@@ -132,6 +155,31 @@ mod tests {
     fn the_place_of_a_list_in_the_schedule_is_the_same_in_every_process_and_version() {
         // Whoever changes this moves every reading of every operator.
         assert_eq!(one("discover: true").stable_hash(), 6_574_924_569_258_021_239);
+    }
+
+    #[test]
+    fn an_instance_of_the_list_has_the_hash_of_the_target_that_covers_it_however_it_is_written() {
+        let projects = "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, discover: true, instances: [{ id: DBin01 }] }\n    \
+             ddm: { endpoint: https://ddm.example }\n";
+        let (lists, targets) = (read(projects), crate::target::tests::read(projects));
+        for (list, target) in lists.iter().zip(&targets) {
+            let id = InstanceId::new("dbin01");
+            assert_eq!(list.hash_of_target(&id), target.stable_hash(), "{target}");
+        }
+        assert_eq!((lists.len(), targets.len()), (2, 2));
+    }
+
+    #[test]
+    fn every_shard_reads_the_list_of_instances_that_are_targets_and_one_that_of_a_project() {
+        let lists = read(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, discover: true }\n    \
+             ddm: { endpoint: https://ddm.example }\n",
+        );
+        let shards = Shard::all(5).unwrap();
+        let readers = |list: &Census| shards.iter().filter(|it| list.is_read_by(**it)).count();
+        assert_eq!(lists.iter().map(readers).collect::<Vec<_>>(), [5, 1]);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Flags and commands, with the dots of Prometheus' family.
 
+mod shard;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::build;
+
+pub use shard::ShardingError;
 
 /// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
 /// Prometheus.
@@ -42,6 +46,17 @@ pub struct Arguments {
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
 
+    /// Which shard this is, counted from 0; by default the number at the end of the environment
+    /// variable `POD_NAME`, if there are several.
+    #[arg(long = "shard.index", value_name = "INDEX", global = true)]
+    pub shard_index: Option<u32>,
+
+    /// How many shards there are. Each one polls its part of the targets, with its part of the
+    /// `requests_per_second` of each credential [default: the environment variable
+    /// `CLOUDDB_SHARD_COUNT`, else 1].
+    #[arg(long = "shard.count", value_name = "COUNT", global = true)]
+    pub shard_count: Option<u32>,
+
     /// The least severe messages to log.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
     pub log_level: LogLevel,
@@ -64,6 +79,14 @@ pub enum Command {
     },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Tell how many requests the polls take, how long that is under the budget of each credential, and
+    /// what would help where the interval does not hold. Exit 0: it holds; 1: warnings; 2: the daemon
+    /// would not start.
+    Plan {
+        /// Sign in as well, and ask how long each list is, by one request for each.
+        #[arg(long)]
+        live: bool,
+    },
     /// Run the daemon (the default).
     Serve,
 }

@@ -2,23 +2,60 @@
 
 mod check;
 mod demo;
+mod plan;
 mod serve;
 
 use std::process::ExitCode;
 
-use crate::cli::{Arguments, Command};
+use tracing::error;
+
+use crate::cli::{Arguments, Command, ShardingError};
+use crate::error::Chain;
+use crate::shard::Shard;
 
 /// Runs the command of the arguments and gives the exit code.
 pub async fn run(arguments: &Arguments) -> ExitCode {
     match arguments.command {
         _ if arguments.config_check => check::run(arguments, false).await,
         Some(Command::Check { live }) => check::run(arguments, live).await,
-        Some(Command::Demo) => demo::run(arguments).await,
-        None | Some(Command::Serve) => serve::run(arguments).await,
+        Some(Command::Demo) => match shard(arguments) {
+            Ok(shard) => demo::run(arguments, shard).await,
+            Err(code) => code,
+        },
+        // Which shard this is does not matter: all are told.
+        Some(Command::Plan { live }) => match shards(arguments) {
+            Ok(shards) => plan::run(arguments, &shards, live).await,
+            Err(code) => code,
+        },
+        None | Some(Command::Serve) => match shard(arguments) {
+            Ok(shard) => serve::run(arguments, shard).await,
+            Err(code) => code,
+        },
     }
+}
+
+/// Which shard this is. An error is logged and is the exit code.
+fn shard(arguments: &Arguments) -> Result<Shard, ExitCode> {
+    arguments.shard(variable).map_err(|error| refuse(&error))
+}
+
+/// All shards that there are.
+fn shards(arguments: &Arguments) -> Result<Vec<Shard>, ExitCode> {
+    let count = arguments.shard_count(variable).map_err(|error| refuse(&error))?;
+    Shard::all(count).map_err(|error| refuse(&error.into()))
+}
+
+fn refuse(error: &ShardingError) -> ExitCode {
+    error!("{}", Chain(error));
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// A variable of the environment, if it is set.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// It worked, but not as it should; or it does not work for a reason outside the config.
 const FAILED: u8 = 1;
-/// The config is such that the daemon does not start.
+/// The config, or what says which shard this is, is such that the daemon does not start.
 const BAD_CONFIG: u8 = 2;

@@ -10,12 +10,15 @@ use crate::backup::InstanceId;
 use crate::census::Census;
 use crate::error::Fault;
 use crate::instance::ListedInstance;
+use crate::shard::Shard;
 
 /// What the last readings of an instance list come to.
 #[derive(Clone, Debug)]
 pub struct Estate {
     /// Which list.
     pub census: Arc<Census>,
+    /// Who reads it.
+    shard: Shard,
     /// The cloud's id of the project; none as long as it is not known.
     pub project_id: Option<Box<str>>,
     /// The instances of the last list, and those that have been missing from it for less than
@@ -53,6 +56,7 @@ impl Estate {
     /// An estate of which nothing is known yet.
     pub fn new(census: Arc<Census>) -> Self {
         Self {
+            shard: Shard::WHOLE,
             project_id: census.project_id.known().map(Into::into),
             census,
             instances: BTreeMap::new(),
@@ -63,6 +67,12 @@ impl Estate {
             failures: 0,
             last_fault: None,
         }
+    }
+
+    /// The same, read by one of several shards.
+    #[must_use]
+    pub fn read_by(self, shard: Shard) -> Self {
+        Self { shard, ..self }
     }
 
     /// What is known, under other settings.
@@ -179,6 +189,12 @@ impl Estate {
         let adopts = self.census.discovery.adopts;
         let is_there = move |known: &&Known| !adopts && known.missed == 0;
         self.unclaimed().filter(is_there).map(|known| &known.listed)
+    }
+
+    /// Whether it is for this shard to tell of an instance of the list: all shards read the same one,
+    /// and the one that polls the instance tells, or would poll it, if nobody does.
+    pub fn is_ours(&self, id: &InstanceId) -> bool {
+        self.shard.owns(self.census.hash_of_target(id))
     }
 
     /// Whether the config leaves this instance alone.

@@ -207,11 +207,12 @@ fn instances(text: &mut Text, snapshot: &Snapshot, shown: &[Labelled<'_>]) {
     }
 }
 
-/// The instances that nobody watches, with their labels.
+/// The instances that nobody watches, as far as they are ours to tell of, with their labels.
 fn unmonitored(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &ListedInstance)> {
     snapshot.estates.iter().flat_map(|estate| {
         let census = &estate.census;
-        estate.unmonitored().map(move |listed| {
+        let ours = estate.unmonitored().filter(|listed| estate.is_ours(&listed.id));
+        ours.map(move |listed| {
             let id = listed.id.as_str();
             let name = listed.name.as_deref().unwrap_or(id);
             let values = [&*census.project, census.product.name, id, name];

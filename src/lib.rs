@@ -15,7 +15,9 @@
 // Words.
 pub mod build;
 pub mod clock;
+pub mod hash;
 pub mod schedule;
+pub mod shard;
 pub mod error;
 pub mod backup;
 pub mod instance;
@@ -42,6 +44,7 @@ pub mod lookup;
 pub mod summary;
 pub mod snapshot;
 pub mod poll;
+pub mod plan;
 pub mod exposition;
 pub mod web;
 

@@ -2,6 +2,7 @@
 //! lists there are from the product, and how to walk one from `page`; what the records mean is decided
 //! elsewhere.
 
+pub mod cost;
 mod full;
 mod incremental;
 mod kept;

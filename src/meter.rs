@@ -34,6 +34,8 @@ pub struct Meters {
     backoff: Asked,
     auth_token_expiry: Asked,
     auth_failures: IntCounterVec,
+    shard_info: GaugeVec,
+    shards: Gauge,
     config_reload_successful: Gauge,
     config_reload_success_timestamp: Gauge,
 }
@@ -63,6 +65,8 @@ impl Meters {
             backoff: register(&registry, Asked::new(&metric::API_BACKOFF)?)?,
             auth_token_expiry: register(&registry, Asked::new(&metric::AUTH_TOKEN_EXPIRY)?)?,
             auth_failures: counters(&registry, &metric::AUTH_FAILURES)?,
+            shard_info: gauges(&registry, &metric::SHARD_INFO)?,
+            shards: register(&registry, Gauge::with_opts(opts(&metric::SHARDS))?)?,
             config_reload_successful: register(
                 &registry,
                 Gauge::with_opts(opts(&metric::CONFIG_RELOAD_SUCCESSFUL))?,
@@ -150,6 +154,13 @@ impl Meters {
     /// The cloud refused a sign-in or a signature.
     pub fn auth_failure(&self, project: &str) {
         self.auth_failures.with_label_values(&[project]).inc();
+    }
+
+    /// Which part of all targets is polled here.
+    pub fn shard(&self, index: u32, count: u32) {
+        self.shard_info.reset();
+        self.shard_info.with_label_values(&[&index.to_string()]).set(1.0);
+        self.shards.set(f64::from(count));
     }
 
     /// The config was loaded.
@@ -310,6 +321,16 @@ mod tests {
                 "clouddb_exporter_config_last_reload_success_timestamp_seconds 1700000000",
                 "clouddb_exporter_config_last_reload_successful 1",
             ]
+        );
+    }
+
+    #[test]
+    fn this_shard_and_how_many_there_are_is_told() {
+        let meters = Meters::new().unwrap();
+        meters.shard(2, 3);
+        assert_eq!(
+            lines(&meters, "clouddb_exporter_shard"),
+            [r#"clouddb_exporter_shard_info{shard="2"} 1"#, "clouddb_exporter_shards 3"]
         );
     }
 

@@ -415,6 +415,18 @@ declare! {
         &["version", "revision", "rustc"],
         "1, with the version of the exporter, its commit and its compiler.",
     );
+    /// Which part of all targets is polled here.
+    SHARD_INFO = gauge(
+        "clouddb_exporter_shard_info",
+        &["shard"],
+        "1, with the number of this shard; the first, or only, one is 0.",
+    );
+    /// The parts there are.
+    SHARDS = gauge(
+        "clouddb_exporter_shards",
+        &[],
+        "How many shards divide the targets among them; 1 without sharding.",
+    );
     /// Config.
     CONFIG_RELOAD_SUCCESSFUL = gauge(
         "clouddb_exporter_config_last_reload_successful",

@@ -67,6 +67,21 @@ pub async fn walk<P: Paged>(limit: u32, list: &mut P) -> Result<Walk<P::Entry>, 
     ))
 }
 
+/// How many requests a walk of a list of that length takes, if it does not move.
+pub fn requests(total: u64, limit: u32) -> u64 {
+    look_requests(total, limit, MAX_PAGES)
+}
+
+/// How many requests a look at a list of that length takes: its pages, and the first one again, if
+/// there are more and it is read to its end.
+pub fn look_requests(total: u64, limit: u32, most_pages: u64) -> u64 {
+    match total.div_ceil(u64::from(limit)) {
+        0 | 1 => 1,
+        pages if pages <= most_pages => pages + 1,
+        _ => most_pages,
+    }
+}
+
 /// What one way through a list brought, whether or not it adds up.
 #[derive(Debug)]
 pub struct Look<E> {

@@ -26,6 +26,7 @@ use crate::snapshot::{Board, PollOutcome, Reading};
 use crate::target::Target;
 
 pub use census::Found;
+pub use lookup::intervals as lookup_intervals;
 
 /// What the loops of all targets share.
 #[derive(Debug)]
@@ -320,6 +321,7 @@ pub(in crate::poll) mod tests {
     use crate::config::Lookback;
     use crate::metric::{self, Metric};
     use crate::product::{List, Product};
+    use crate::shard::Shard;
     use crate::snapshot::TargetState;
     use crate::target;
 
@@ -398,6 +400,7 @@ pub(in crate::poll) mod tests {
             patience: Patience { tries: 1, ..Patience::default() },
             clock: clock.clone(),
             meters: meters.clone(),
+            shard: Shard::WHOLE,
         };
         let account = Account::new(credential, terms).unwrap();
         Client::new(Arc::new(account), &target.project, &target.project_id, 4)

@@ -9,9 +9,9 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::backup::InstanceId;
-use crate::census::stable_hash;
 use crate::config::{self, Config, Credential, ProductConfig, Project, ProjectId};
 use crate::estate::Estate;
+use crate::hash;
 use crate::instance::ListedInstance;
 use crate::objective::Objectives;
 use crate::product::{Product, Scope};
@@ -83,9 +83,10 @@ impl Target {
         self.key() == other.key()
     }
 
-    /// A number that is the same for the same target in every process: its place in the schedule.
+    /// A number that is the same for the same target in every process: its place in the schedule, and
+    /// who polls it.
     pub fn stable_hash(&self) -> u64 {
-        stable_hash(self.key())
+        hash::of_target(self.key())
     }
 }
 

@@ -2,7 +2,7 @@
 //! how a new config, or what an instance list brought, takes over.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -21,7 +21,9 @@ use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
 use crate::listing::Rhythm;
+use crate::plan;
 use crate::poll::{Assignment, Found, Polling};
+use crate::shard::Shard;
 use crate::target;
 
 /// The loops of all targets and instance lists, and what they share.
@@ -29,6 +31,7 @@ use crate::target;
 pub(super) struct Fleet {
     polling: Arc<Polling>,
     patience: Patience,
+    shard: Shard,
     config: Config,
     ways: Ways,
     /// One for each instance list, and the loop that reads it.
@@ -36,6 +39,8 @@ pub(super) struct Fleet {
     readers: Vec<Reader>,
     found: mpsc::Sender<Found>,
     loops: Vec<Loop>,
+    /// The credentials whose budget does not hold.
+    strained: BTreeSet<String>,
     tasks: JoinSet<()>,
 }
 
@@ -59,18 +64,21 @@ impl Fleet {
     pub(super) fn new(
         polling: Arc<Polling>,
         patience: Patience,
+        shard: Shard,
         config: Config,
         found: mpsc::Sender<Found>,
     ) -> Result<Self, StartError> {
         let mut fleet = Self {
             polling,
             patience,
+            shard,
             config: config.clone(),
             ways: Ways::default(),
             estates: Vec::new(),
             readers: Vec::new(),
             found,
             loops: Vec::new(),
+            strained: BTreeSet::new(),
             tasks: JoinSet::new(),
         };
         fleet.apply(config)?;
@@ -88,6 +96,7 @@ impl Fleet {
             patience: self.patience,
             clock: self.polling.clock.clone(),
             meters: meters.clone(),
+            shard: self.shard,
         };
         let ways = Ways::of(&config, &terms, &self.ways)?;
         for project in &config.projects {
@@ -118,6 +127,9 @@ impl Fleet {
         self.config = config;
         self.take_census();
         self.deploy();
+        // A new config is judged anew.
+        self.strained.clear();
+        self.judge();
         Ok(())
     }
 
@@ -130,13 +142,15 @@ impl Fleet {
         tell(&before, &found);
         *estate = Arc::new(before.after(found.ended, found.outcome).identified(found.project_id));
         self.deploy();
+        self.judge();
     }
 
     /// Reads the instance lists of the config from now on. What is known of those that stay is kept.
     fn take_census(&mut self) {
         let mut estates = std::mem::take(&mut self.estates);
         let mut readers = std::mem::take(&mut self.readers);
-        for census in census::censuses(&self.config) {
+        let censuses = census::censuses(&self.config).into_iter();
+        for census in censuses.filter(|census| census.is_read_by(self.shard)) {
             let Some(client) = self.ways.to_project(&census.project) else { continue };
             let same = |it: &Reader| *it.census == census && Arc::ptr_eq(&it.client, client);
             let reader = if let Some(at) = readers.iter().position(same) {
@@ -153,7 +167,7 @@ impl Fleet {
             let old = estates.iter().position(|estate| estate.census.is_same(&census));
             self.estates.push(Arc::new(match old {
                 Some(at) => estates.swap_remove(at).taken_over(census),
-                None => Estate::new(census),
+                None => Estate::new(census).read_by(self.shard),
             }));
             self.readers.push(reader);
         }
@@ -162,9 +176,10 @@ impl Fleet {
         }
     }
 
-    /// Polls the targets of the config and of the estates, and shows them on the board.
+    /// Polls those targets of the config and of the estates that are ours, and shows them on the board.
     fn deploy(&mut self) {
-        let targets = target::targets(&self.config, &self.estates);
+        let mut targets = target::targets(&self.config, &self.estates);
+        targets.retain(|target| self.shard.owns(target.stable_hash()));
         self.polling.board.reassign(&targets, &self.estates);
         let mut old: HashMap<[Box<str>; 5], Loop> = HashMap::new();
         for left in self.loops.drain(..) {
@@ -199,6 +214,28 @@ impl Fleet {
         }
         for left in old.into_values() {
             left.task.abort();
+        }
+    }
+
+    /// Tells of the credentials whose budget does not hold what is polled now, and held it before, and
+    /// the other way round.
+    fn judge(&mut self) {
+        let plan = plan::plan(&self.config, &self.estates, |_| None, &[self.shard]);
+        for share in &plan.shares {
+            let credential = &share.credential.name;
+            match share.warning() {
+                Some(warning) if self.strained.insert(credential.clone()) => {
+                    warn!(credential, targets = share.work.targets, "{warning}");
+                }
+                None if self.strained.remove(credential) => {
+                    let targets = share.work.targets;
+                    info!(
+                        credential,
+                        targets, "the budget of the credential `{credential}` holds again"
+                    );
+                }
+                _ => {}
+            }
         }
     }
 

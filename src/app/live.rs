@@ -19,6 +19,7 @@ use crate::estate::Estate;
 use crate::listing;
 use crate::lookup;
 use crate::meter::Meters;
+use crate::shard::Shard;
 use crate::target::{self, Target};
 
 /// One thing that was asked for.
@@ -63,6 +64,7 @@ pub async fn probe(config: &Config, clock: Clock) -> Result<Vec<Probe>, StartErr
         patience: Patience::default(),
         clock: clock.clone(),
         meters: Meters::new()?,
+        shard: Shard::WHOLE,
     };
     let ways = Ways::of(config, &terms, &Ways::default())?;
     let censuses = census::censuses(config);
@@ -182,7 +184,7 @@ impl Prober<'_> {
 }
 
 /// Whether what comes next would meet the same.
-fn is_about_everything(reason: Reason) -> bool {
+pub(super) fn is_about_everything(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::Auth | Reason::Connect | Reason::Http5xx | Reason::Timeout | Reason::Tls

@@ -13,11 +13,12 @@ use super::serve::start;
 use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded};
+use crate::shard::Shard;
 use crate::sim::{Cloud, estate};
 
 const LISTEN_ADDRESS: &str = "127.0.0.1:19747";
 
-pub(super) async fn run(arguments: &Arguments) -> ExitCode {
+pub(super) async fn run(arguments: &Arguments, shard: Shard) -> ExitCode {
     let cloud = match Cloud::start(estate::demo(Clock::system().now())).await {
         Ok(cloud) => cloud,
         Err(error) => {
@@ -33,7 +34,7 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let started = match start(&config, None, arguments, LISTEN_ADDRESS).await {
+    let started = match start(&config, None, arguments, shard, LISTEN_ADDRESS).await {
         Ok(started) => started,
         Err(code) => return code,
     };

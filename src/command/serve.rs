@@ -16,11 +16,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded, first_lines};
 use crate::error::Chain;
 use crate::exposition;
+use crate::shard::Shard;
 use crate::web::Reloader;
 
 const LISTEN_ADDRESS: &str = "0.0.0.0:19747";
 
-pub(super) async fn run(arguments: &Arguments) -> ExitCode {
+pub(super) async fn run(arguments: &Arguments, shard: Shard) -> ExitCode {
     let Loaded { config, findings } = match Config::load(&arguments.config_file) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -34,7 +35,9 @@ pub(super) async fn run(arguments: &Arguments) -> ExitCode {
     for finding in first_lines(&findings) {
         warn!("{finding}");
     }
-    match start(&config, Some(arguments.config_file.clone()), arguments, LISTEN_ADDRESS).await {
+    match start(&config, Some(arguments.config_file.clone()), arguments, shard, LISTEN_ADDRESS)
+        .await
+    {
         Ok(started) => started.until_signal().await,
         Err(code) => code,
     }
@@ -51,6 +54,7 @@ pub(super) async fn start(
     config: &Config,
     config_file: Option<PathBuf>,
     arguments: &Arguments,
+    shard: Shard,
     default_address: &str,
 ) -> Result<Started, ExitCode> {
     // First: from when it says that it listens, a signal ends it as it should.
@@ -67,6 +71,7 @@ pub(super) async fn start(
         telemetry_path: arguments.telemetry_path.clone(),
         enable_lifecycle: arguments.enable_lifecycle,
         config_file,
+        shard,
         clock: Clock::system(),
         patience: Patience::default(),
         render_gap: exposition::GAP,

@@ -31,7 +31,7 @@ pub(super) struct Untyped {
 
 /// Where the list without a type holds the incrementals, it may have thousands of pages. Types that
 /// nobody documented are looked for in so many of them.
-const MOST_PAGES: u64 = 100;
+pub(super) const MOST_PAGES: u64 = 100;
 /// After a comparison that a moving list may have spoilt the next one is due after this, and twice
 /// that after each further one.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);

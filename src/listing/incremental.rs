@@ -145,6 +145,6 @@ fn has_success(backups: &[Backup], backup_type: BackupType) -> bool {
     backups.iter().any(is_one)
 }
 
-fn signed(length: Duration) -> SignedDuration {
+pub(super) fn signed(length: Duration) -> SignedDuration {
     SignedDuration::try_from(length).unwrap_or(LONGEST_WINDOW)
 }

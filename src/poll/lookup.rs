@@ -57,6 +57,13 @@ impl<T> Kind<T> {
     }
 }
 
+/// How often each of the calls about the instance of a target is made.
+pub fn intervals(target: &Target) -> impl Iterator<Item = Duration> {
+    let policy = POLICY.asked(target).map(|(_, every)| every);
+    let restore_window = RESTORE_WINDOW.asked(target).map(|(_, every)| every);
+    policy.into_iter().chain(restore_window)
+}
+
 impl Polling {
     /// Looks up at once and then at the phase of the target, once per interval.
     pub(super) async fn lookups<T: Clone + Send + Sync + 'static>(

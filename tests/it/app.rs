@@ -8,6 +8,7 @@ use clouddb_backup_exporter::account::Patience;
 use clouddb_backup_exporter::app::{self, Options};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, Project, RdsInstance, Service, estate};
 use jiff::Timestamp;
 use reqwest::Client;
@@ -54,6 +55,7 @@ async fn every_address_is_served_and_the_metrics_stand_at_the_path_asked_for() {
         telemetry_path: "/probe".to_owned(),
         enable_lifecycle: false,
         config_file: None,
+        shard: Shard::WHOLE,
         clock: Clock::system(),
         patience: Patience::default(),
         render_gap: Duration::ZERO,
@@ -121,6 +123,7 @@ async fn a_loop_that_dies_ends_the_daemon_instead_of_leaving_its_target_unwatche
         telemetry_path: "/metrics".to_owned(),
         enable_lifecycle: false,
         config_file: None,
+        shard: Shard::WHOLE,
         clock,
         patience: Patience::default(),
         render_gap: Duration::ZERO,

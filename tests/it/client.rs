@@ -11,6 +11,7 @@ use clouddb_backup_exporter::error::{self, Reason};
 use clouddb_backup_exporter::exposition::render;
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::product;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{Cloud, Estate, Fault, RdsInstance, Seen, Service, estate};
 use clouddb_backup_exporter::snapshot::Snapshot;
 use reqwest::Url;
@@ -52,6 +53,7 @@ impl Way {
             patience: Patience::default(),
             clock: clock_of(cloud),
             meters: meters.clone(),
+            shard: Shard::WHOLE,
         };
         let account = Account::new(credential, terms).unwrap();
         let client = Client::new(Arc::new(account), &project.name, &project.project_id, 4);

@@ -11,6 +11,7 @@ use clouddb_backup_exporter::census;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::Config;
 use clouddb_backup_exporter::exposition::Latest;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{Cloud, estate};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
@@ -42,6 +43,7 @@ pub(crate) struct Daemon {
     run: JoinHandle<Result<(), app::Ended>>,
     /// How many instance lists are read.
     censuses: Cell<usize>,
+    shard: Shard,
     folder: TempDir,
 }
 
@@ -60,7 +62,12 @@ impl Daemon {
 
     /// Starts with the text of a config file, on another clock.
     pub(crate) async fn start_at(config: &str, clock: Clock) -> Self {
-        Self::start_in(TempDir::new().unwrap(), config, clock).await
+        Self::start_in(TempDir::new().unwrap(), config, Shard::WHOLE, clock).await
+    }
+
+    /// Starts one of several shards with the text of a config file, on another clock.
+    pub(crate) async fn start_shard(config: &str, shard: Shard, clock: Clock) -> Self {
+        Self::start_in(TempDir::new().unwrap(), config, shard, clock).await
     }
 
     /// Starts with the text of a config file that has others beside it.
@@ -69,10 +76,10 @@ impl Daemon {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        Self::start_in(folder, config, Clock::system()).await
+        Self::start_in(folder, config, Shard::WHOLE, Clock::system()).await
     }
 
-    async fn start_in(folder: TempDir, config: &str, clock: Clock) -> Self {
+    async fn start_in(folder: TempDir, config: &str, shard: Shard, clock: Clock) -> Self {
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, config).unwrap();
         let loaded = match Config::load(&file) {
@@ -87,6 +94,7 @@ impl Daemon {
             telemetry_path: "/metrics".to_owned(),
             enable_lifecycle: true,
             config_file: Some(file),
+            shard,
             clock,
             patience: SHORT_WAITS,
             render_gap: Duration::ZERO,
@@ -98,8 +106,8 @@ impl Daemon {
         let run = tokio::spawn(daemon.run(stop.clone()));
         // The daemon has chosen the cryptography that the client needs too.
         let client = Client::builder().build().unwrap();
-        let censuses = Cell::new(census::censuses(&loaded.config).len());
-        Self { url, client, exposition, stop, run, censuses, folder }
+        let censuses = Cell::new(lists(&loaded.config, shard));
+        Self { url, client, exposition, stop, run, censuses, shard, folder }
     }
 
     /// Writes the config file anew and asks for it to be read.
@@ -107,7 +115,7 @@ impl Daemon {
         let file = self.folder.path().join("config.yaml");
         std::fs::write(&file, config).unwrap();
         if let Ok(loaded) = Config::load(&file) {
-            self.censuses.set(census::censuses(&loaded.config).len());
+            self.censuses.set(lists(&loaded.config, self.shard));
         }
         self.ask(Method::POST, "/-/reload").await
     }
@@ -187,6 +195,11 @@ impl Daemon {
         self.stop.cancel();
         self.run.await.unwrap()
     }
+}
+
+/// How many instance lists a shard reads.
+fn lists(config: &Config, shard: Shard) -> usize {
+    census::censuses(config).iter().filter(|census| census.is_read_by(shard)).count()
 }
 
 /// The config of a credential with a password for the simulated cloud.

@@ -36,6 +36,7 @@ mod polling;
 mod process;
 mod reload;
 mod sdk;
+mod sharding;
 mod sim;
 mod soak;
 mod tls;
