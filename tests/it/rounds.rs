@@ -12,6 +12,7 @@ use clouddb_backup_exporter::config::{self, Config, Lookback};
 use clouddb_backup_exporter::error::Fault;
 use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress, Rhythm};
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{
     Clock, Cloud, Estate, MissingEnd, Order, RdsBackup, RdsInstance, Switches, Total, Window,
     estate,
@@ -57,6 +58,7 @@ impl Rounds {
             patience: Patience::default(),
             clock: clock_of(&cloud),
             meters: Meters::new().unwrap(),
+            shard: Shard::WHOLE,
         };
         let account = Account::new(Arc::clone(&project.credential), terms).unwrap();
         let client = Client::new(Arc::new(account), &project.name, &project.project_id, 4);
