@@ -18,6 +18,7 @@ use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::listing::Rhythm;
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::target::{self, Target};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -279,6 +280,7 @@ impl Way {
             patience: Patience::default(),
             clock: clock.clone(),
             meters: Meters::new().unwrap(),
+            shard: Shard::WHOLE,
         };
         let account = Arc::new(Account::new(Arc::clone(&project.credential), terms).unwrap());
         let (name, id) = (&project.name, &project.project_id);
