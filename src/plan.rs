@@ -243,7 +243,7 @@ impl Share {
         let due = (work.per_second() * last.as_secs_f64()).ceil();
         Some(format!(
             "the budget{of} of the credential `{}` does not hold the interval: a round of {} requests \
-             takes {} at {} requests per second, and {intervals}; with hourly and daily walks and \
+             takes {} at {}/s, and {intervals}; with hourly and daily walks and \
              lookups {due} requests come due in {}, which take {}. What helps: {}",
             credential.name,
             work.round,
@@ -353,7 +353,7 @@ mod tests {
         let warning = plan.shares[0].warning().unwrap();
         for part in [
             "credential `main`",
-            "a round of 400 requests takes 6m40s at 1 requests per second",
+            "a round of 400 requests takes 6m40s at 1/s, and",
             "the interval is 5m",
             // 400, 50 of the walks of an hour and 1.4 of those of a day.
             "452 requests come due in 5m, which take 7m32s",
@@ -415,7 +415,7 @@ mod tests {
         let [share] = &plan.shares[..] else { panic!("one credential") };
         // One request for each SQL Server: 1/s of the one, 0.5/s of the other.
         let warning = share.warning().unwrap();
-        assert!(warning.contains("a round of 120 requests takes 2m at 1"), "{warning}");
+        assert!(warning.contains("a round of 120 requests takes 2m at 1/s"), "{warning}");
         assert!(warning.contains("the intervals are 1m to 2m"), "{warning}");
         assert!(warning.contains("`poll.interval` of 2m and 4m"), "{warning}");
     }

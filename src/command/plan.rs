@@ -67,7 +67,7 @@ fn tell(file: &str, config: &Config, plan: &Plan, faults: &[String], live: bool)
     lines.push(String::new());
     lines.extend(assumptions(config, plan, faults, live));
     let warnings: Vec<String> = plan.shares.iter().filter_map(Share::warning).collect();
-    let faults = faults.iter().map(|fault| format!("cannot ask for {fault}; assumed instead"));
+    let faults = faults.iter().map(|fault| format!("cannot ask for {fault}"));
     let warnings: Vec<String> = faults.chain(warnings).collect();
     lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
     let open = if plan.projects.iter().any(|project| !project.unknown.is_empty()) {

@@ -32,6 +32,7 @@ mod listing;
 mod live;
 mod lookup;
 mod lookups;
+mod planning;
 mod polling;
 mod process;
 mod reload;

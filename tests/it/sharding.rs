@@ -90,7 +90,7 @@ async fn told(daemon: &Daemon) -> Exposition {
         let count = it.values("clouddb_poll_success", &shop).len();
         ["rds_policy", "rds_restore_time"]
             .iter()
-            .all(|api| it.values("clouddb_lookup_success", &of(*api)).len() == count)
+            .all(|api| it.values("clouddb_lookup_success", &of(api)).len() == count)
     };
     daemon.until(settled).await
 }
