@@ -378,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn no_interval_helps_where_walks_and_lookups_alone_are_too_many() {
+        // 396 requests an hour in walks, and 180 allowed.
+        let warning = of(&shop(132, "interval: 5m", 0.05, "")).shares[0].warning().unwrap();
+        assert!(!warning.contains("`poll.interval`"), "{warning}");
+        assert!(warning.contains("What helps: `requests_per_second: 1`"), "{warning}");
+    }
+
+    #[test]
     fn walks_and_lookups_count_for_the_verdict() {
         // 280 of 300 in rounds; the walks are 35 and one more in five minutes.
         assert!(!holds(140, "5m", 1.0));

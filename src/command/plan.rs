@@ -166,7 +166,7 @@ fn assumptions(config: &Config, plan: &Plan, faults: &[String], live: bool) -> V
             Lookback::Last(length) => format!("the lookback of {}", print(length)),
         };
         lines.push(format!(
-            "Assumed: one page of full backups per instance, or per project that one list covers; \
+            "Assumed: one page of full backups per target; \
              {INCREMENTALS_A_DAY} incrementals a day for {lookback}, kept for longer than that; a \
              list without a type that holds just the full backups.{}",
             if live { "" } else { " `plan --live` asks the cloud." }
