@@ -18,6 +18,8 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// There is nothing to say.
+const GOOD: u8 = 0;
 /// It worked, but not as it should; or it does not work for a reason outside the config.
 const FAILED: u8 = 1;
 /// The config is such that the daemon does not start.

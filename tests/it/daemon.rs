@@ -84,6 +84,8 @@ impl Daemon {
         };
         let options = Options {
             listen_addresses: vec!["127.0.0.1:0".to_owned()],
+            front: Arc::default(),
+            most_connections: 512,
             telemetry_path: "/metrics".to_owned(),
             enable_lifecycle: true,
             config_file: Some(file),
