@@ -10,9 +10,11 @@
               samples are compared as they are printed"
 )]
 
+mod authority;
 mod daemon;
 mod exposition;
 mod log;
+mod prometheus;
 mod running;
 mod secrets;
 
@@ -22,11 +24,13 @@ mod client;
 mod config;
 mod discovery;
 mod docs;
+mod door;
 mod elsewhere;
 mod faults;
 mod flow;
 mod gzip;
 mod http;
+mod limits;
 mod listing;
 mod live;
 mod lookup;
@@ -39,3 +43,4 @@ mod sim;
 mod soak;
 mod tls;
 mod web;
+mod web_config;

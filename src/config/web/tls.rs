@@ -21,7 +21,7 @@ use crate::config::position::child;
 use crate::config::problem::{listed, quoted};
 use crate::config::report::Report;
 use crate::config::schema::nearest;
-use crate::config::{Fetch, Source};
+use crate::config::{Fetch, SecretError, Source};
 use crate::error::Chain;
 
 const PATH: &str = "tls_server_config";
@@ -125,7 +125,12 @@ fn pem(
             match (files.fetch)(&Source::File(file), MAX_PEM_KIB) {
                 Ok(text) => Ok(Some(Pem { text, path })),
                 Err(error) => {
-                    report.error(&path, Chain(&error).to_string());
+                    let message = match error {
+                        SecretError::Empty => "the file is empty; it must be PEM".to_owned(),
+                        SecretError::Text => "the file is not text; it must be PEM".to_owned(),
+                        error => Chain(&error).to_string(),
+                    };
+                    report.error(&path, message);
                     Err(())
                 }
             }
