@@ -26,7 +26,7 @@ use clouddb_backup_exporter::exposition::{self, Latest, Rendered};
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::snapshot::{Board, PollOutcome, Reading};
 use clouddb_backup_exporter::target::{self, Target};
-use clouddb_backup_exporter::web::{self, Site};
+use clouddb_backup_exporter::web::{self, Crowd, Site};
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
@@ -219,6 +219,8 @@ fn site(instances: usize) -> Site {
     Site {
         exposition: Arc::new(Latest::new(Arc::clone(&board), exposition::GAP)),
         board,
+        crowd: Arc::new(Crowd::new(512, meters.clone())),
+        front: Arc::default(),
         meters,
         clock: Clock::system(),
         telemetry_path: "/metrics".to_owned(),

@@ -31,7 +31,7 @@ use crate::meter::Meters;
 use crate::poll::{Found, Polling, Told};
 use crate::shard::Shard;
 use crate::snapshot::Board;
-use crate::web::{self, ListenError, Reloader, Site};
+use crate::web::{self, Crowd, Front, ListenError, Reloader, Site};
 use fleet::Fleet;
 use reload::Request;
 
@@ -40,6 +40,10 @@ use reload::Request;
 pub struct Options {
     /// Addresses with port.
     pub listen_addresses: Vec<String>,
+    /// On which terms one may connect and ask.
+    pub front: Arc<Front>,
+    /// Connections at a time.
+    pub most_connections: usize,
     /// The path of the exposition.
     pub telemetry_path: String,
     /// Whether the config may be reloaded over HTTP.
@@ -127,6 +131,8 @@ impl Daemon {
             board,
             exposition: Arc::clone(&exposition),
             meters: meters.clone(),
+            front: options.front,
+            crowd: Arc::new(Crowd::new(options.most_connections, meters.clone())),
             clock: clock.clone(),
             telemetry_path,
             reloader: options.enable_lifecycle.then(|| reloader.clone()),
@@ -171,6 +177,9 @@ impl Daemon {
         let exposition = self.exposition();
         let mut rendering =
             AbortOnDropHandle::new(tokio::spawn(async move { exposition.keep().await }));
+        let (front, meters) = (Arc::clone(&self.site.front), self.meters.clone());
+        let mut fronting =
+            AbortOnDropHandle::new(tokio::spawn(async move { front.keep(&meters).await }));
         let mut servers = JoinSet::new();
         for listener in std::mem::take(&mut self.listeners) {
             servers.spawn(web::serve(listener, Arc::clone(&self.site), stop.clone()));
@@ -181,6 +190,8 @@ impl Daemon {
                 error = self.fleet.broken() => return Err(Ended(Some(error))),
                 // Scrapes that show the same for ever are worse than none.
                 ended = &mut rendering => return Err(Ended(Some(ended.unwrap_or_else(|it| it)))),
+                // A certificate that is never renewed shuts everybody out.
+                ended = &mut fronting => return Err(Ended(Some(ended.unwrap_or_else(|it| it)))),
                 Some(ended) = servers.join_next() => {
                     if stop.is_cancelled() {
                         break;

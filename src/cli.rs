@@ -32,6 +32,11 @@ pub struct Arguments {
     #[arg(long = "web.listen-address", value_name = "ADDRESS", global = true)]
     pub listen_addresses: Vec<String>,
 
+    /// TLS, users and limits of the server, in the file format of Prometheus' exporter-toolkit; read
+    /// again when it changes.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<PathBuf>,
+
     /// Path of the metrics.
     #[arg(
         long = "web.telemetry-path",

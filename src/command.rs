@@ -55,6 +55,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
+/// There is nothing to say.
+const GOOD: u8 = 0;
 /// It worked, but not as it should; or it does not work for a reason outside the config.
 const FAILED: u8 = 1;
 /// The config, or what says which shard this is, is such that the daemon does not start.

@@ -21,11 +21,12 @@ mod project;
 mod report;
 mod schema;
 mod secret;
+pub mod web;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,9 +219,9 @@ pub struct Instance {
 
 /// A config, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
+pub struct Loaded<T = Config> {
     /// The config.
-    pub config: Config,
+    pub config: T,
     /// Findings by position; the daemon starts all the same.
     pub findings: Vec<Problem>,
 }
@@ -234,19 +235,13 @@ pub type Fetch<'a> = dyn Fn(&Source, usize) -> Result<SecretString, SecretError>
 impl Config {
     /// Reads a config file, and the secrets it names.
     pub fn load(path: &Path) -> Result<Loaded, Problems> {
-        let text = text(path).map_err(|error| Problem {
-            severity: Severity::Error,
-            file: path.to_owned(),
-            position: None,
-            path: String::new(),
-            message: format!("cannot read the file: {}", Chain(&error)),
-        })?;
+        let text = text(path)?;
         Self::read(&text, path, &fetch)
     }
 
     /// Reads the text of a config file. Relative paths in it are relative to the folder of `file`.
     pub fn read(text: &str, file: &Path, fetch: &Fetch<'_>) -> Result<Loaded, Problems> {
-        let (written, mut report) = parse::parse(text, file)?;
+        let (written, mut report) = parse::parse::<file::Config>(text, file)?;
         let folder = file.parent().unwrap_or_else(|| Path::new(""));
         let config = check(&written, &mut report, &credential::Secrets { fetch, folder });
         let problems = Problems::new(report.into_problems());
@@ -349,11 +344,21 @@ fn at_least_a_second(path: &str, text: &str, report: &mut Report) -> Option<Dura
 }
 
 /// Reads the file, or a little more of it than can be a config.
-fn text(path: &Path) -> io::Result<Zeroizing<String>> {
+fn text(path: &Path) -> Result<Zeroizing<String>, Problem> {
     // Reserved whole, so that no smaller buffer with a secret in it is left behind.
     let mut text = Zeroizing::new(String::with_capacity(parse::MAX_BYTES + 2));
-    File::open(path)?.take(parse::MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
-    Ok(text)
+    let read = File::open(path)
+        .and_then(|file| file.take(parse::MAX_BYTES as u64 + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Problem {
+            severity: Severity::Error,
+            file: path.to_owned(),
+            position: None,
+            path: String::new(),
+            message: format!("cannot read the file: {}", Chain(&error)),
+        }),
+    }
 }
 
 const SHORT_INTERVAL: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, proto,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, proto,
 };
 
 use crate::build;
@@ -38,6 +38,53 @@ pub struct Meters {
     shards: Gauge,
     config_reload_successful: Gauge,
     config_reload_success_timestamp: Gauge,
+    web_config_reload_failures: IntCounter,
+    web_refusals: IntCounterVec,
+}
+
+/// Why the server turned somebody away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// A connection could not be accepted; mostly open files are short.
+    Accept,
+    /// The credentials are missing or wrong.
+    Credentials,
+    /// The place of an idle connection was needed.
+    Crowded,
+    /// The TLS handshake failed, or took too long.
+    Handshake,
+    /// Too many passwords are being tried.
+    Passwords,
+    /// There were more requests than `rate_limit` allows.
+    RateLimit,
+    /// The answer was not taken in time.
+    Slow,
+}
+
+impl Refusal {
+    /// All, in the order of their labels.
+    pub const ALL: [Self; 7] = [
+        Self::Accept,
+        Self::Credentials,
+        Self::Crowded,
+        Self::Handshake,
+        Self::Passwords,
+        Self::RateLimit,
+        Self::Slow,
+    ];
+
+    /// The value of the label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Credentials => "credentials",
+            Self::Crowded => "crowded",
+            Self::Handshake => "handshake",
+            Self::Passwords => "passwords",
+            Self::RateLimit => "rate_limit",
+            Self::Slow => "slow",
+        }
+    }
 }
 
 impl Meters {
@@ -75,9 +122,17 @@ impl Meters {
                 &registry,
                 Gauge::with_opts(opts(&metric::CONFIG_RELOAD_SUCCESS_TIMESTAMP))?,
             )?,
+            web_config_reload_failures: register(
+                &registry,
+                IntCounter::with_opts(opts(&metric::WEB_CONFIG_RELOAD_FAILURES))?,
+            )?,
+            web_refusals: counters(&registry, &metric::WEB_REFUSALS)?,
             registry,
         };
         meters.registry.register(Box::new(ProcessCollector::for_self()))?;
+        for reason in Refusal::ALL {
+            meters.web_refusals.with_label_values(&[reason.label()]);
+        }
         Ok(meters)
     }
 
@@ -172,6 +227,16 @@ impl Meters {
     /// The config could not be loaded.
     pub fn config_refused(&self) {
         self.config_reload_successful.set(0.0);
+    }
+
+    /// The web config changed and could not be taken up.
+    pub fn web_config_refused(&self) {
+        self.web_config_reload_failures.inc();
+    }
+
+    /// The server turned somebody away.
+    pub fn web_refused(&self, reason: Refusal) {
+        self.web_refusals.with_label_values(&[reason.label()]).inc();
     }
 
     /// The project left the config: what its gauges say is of no use any more. Counters stay.

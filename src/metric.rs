@@ -439,6 +439,19 @@ declare! {
         &[],
         "When the config in force was loaded, Unix time.",
     );
+    /// Config of the server.
+    WEB_CONFIG_RELOAD_FAILURES = counter(
+        "clouddb_exporter_web_config_reload_failures_total",
+        &[],
+        "Changes of the web config, or of a file that it names, that could not be taken up; the one \
+         before stays in force.",
+    );
+    /// Whom the server turned away.
+    WEB_REFUSALS = counter(
+        "clouddb_exporter_web_refusals_total",
+        &["reason"],
+        "Connections and requests that the server turned away.",
+    );
 }
 
 /// Upper bounds of [`API_REQUEST_DURATION`], in seconds.

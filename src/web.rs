@@ -1,10 +1,14 @@
 //! The server: what may connect, and how long it may take. Which path answers what is decided in
 //! `routes`.
 
+mod crowd;
+mod front;
 mod gzip;
 mod reloader;
 mod routes;
 mod status;
+mod users;
+mod watched;
 
 use std::convert::Infallible;
 use std::io;
@@ -15,23 +19,33 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::error::Chain;
+use crate::meter::Refusal;
+use crowd::Place;
+use front::Terms;
+use watched::Watched;
+
+pub use crowd::{Crowd, most_connections};
+pub use front::{Front, GAP};
 pub use reloader::Reloader;
 pub use routes::Site;
 
-/// Connections at a time; more wait in the backlog of the socket.
-const MOST_CONNECTIONS: usize = 512;
 /// For a request's headers, and between two requests of a kept connection. Above the usual scrape
 /// interval, so that a scrape does not need a new connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// For request line and headers together; a hundred headers are the most by hyper's default.
+const MOST_HEADER_BYTES: usize = 16 * 1024;
+/// For the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failed `accept`, which mostly says that file descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// For a peer to take some more of its answer.
@@ -59,36 +73,122 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
 
 /// Serves the site on a listener until `stop`; then running answers have a few seconds to end.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listener, &site, &mut is_failing) => accepted,
             () = stop.cancelled() => break,
         };
-        let Some((stream, peer, permit)) = accepted else { continue };
-        let site = Arc::clone(&site);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(
-                TokioIo::new(Box::pin(limited(stream))),
-                service_fn(move |request| {
-                    let site = Arc::clone(&site);
-                    async move { Ok::<_, Infallible>(site.answer(&request).await) }
-                }),
-            );
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%peer, %error, "a connection ended badly");
-            }
-            drop(permit);
-        });
+        let Some((stream, peer, place)) = accepted else { continue };
+        connections.spawn(connection(stream, peer, place, Arc::clone(&site), stop.clone()));
     }
     drop(listener);
-    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+    connections.close();
+    if timeout(GRACE, connections.wait()).await.is_err() {
         warn!("some answers had not ended {} s after the end was asked for", GRACE.as_secs());
+    }
+}
+
+/// The next connection, with its place. None after a failure, which never ends the server.
+async fn accept(
+    listener: &TcpListener,
+    site: &Site,
+    is_failing: &mut bool,
+) -> Option<(TcpStream, SocketAddr, Place)> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            *is_failing = false;
+            Some((stream, peer, site.crowd.enter().await?))
+        }
+        // The peer left before its turn, of which there may be many: no reason to pause.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => None,
+        Err(error) => {
+            site.meters.web_refused(Refusal::Accept);
+            if !*is_failing {
+                warn!(%error, "cannot accept connections");
+            }
+            *is_failing = true;
+            site.crowd.send_one_away();
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Serves one connection, on the terms that are in force when it begins.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    site: Arc<Site>,
+    stop: CancellationToken,
+) {
+    let terms = site.front.terms();
+    let Some(tls) = &terms.tls else {
+        return requests(stream, peer, &place, &site, &terms, &stop).await;
+    };
+    let handshake = TlsAcceptor::from(Arc::clone(tls));
+    let handshake = tokio::select! {
+        handshake = timeout(HANDSHAKE_TIMEOUT, handshake.accept(stream)) => handshake,
+        () = place.lost() => return,
+        () = stop.cancelled() => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => requests(stream, peer, &place, &site, &terms, &stop).await,
+        Ok(Err(error)) => {
+            site.meters.web_refused(Refusal::Handshake);
+            debug!(%peer, error = %Chain(&error), "a TLS handshake failed");
+        }
+        Err(_) => {
+            site.meters.web_refused(Refusal::Handshake);
+            debug!(%peer, "a TLS handshake took too long");
+        }
+    }
+}
+
+/// Answers the requests of a connection. It ends between two of them when the end is asked for, and
+/// when other terms are in force: those may not let its peer in.
+async fn requests<S: AsyncRead + AsyncWrite + Send>(
+    stream: S,
+    peer: SocketAddr,
+    place: &Place,
+    site: &Site,
+    terms: &Terms,
+    stop: &CancellationToken,
+) {
+    let seat = place.seat();
+    let stream = Watched { stream: Box::pin(limited(stream)), seat: Arc::clone(seat) };
+    let answer = service_fn(|request| async move {
+        let answer = site.answer(&request).await;
+        seat.answers();
+        Ok::<_, Infallible>(answer)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MOST_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    let is_last = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = terms.replaced.cancelled() => {}
+        }
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = place.lost() => return,
+        () = is_last => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = place.lost() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%peer, error = %Chain(&error), "a connection ended badly");
     }
 }
 
@@ -97,23 +197,6 @@ fn limited<S: AsyncRead + AsyncWrite>(stream: S) -> TimeoutStream<S> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     stream
-}
-
-/// The next connection, with the permit that it holds. None after a failure, which never ends the
-/// server.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
-        Err(error) => {
-            warn!(%error, "cannot accept a connection");
-            sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,18 +2,54 @@
 //! the cloud.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::{BAD_CONFIG, FAILED};
+use super::{BAD_CONFIG, FAILED, GOOD};
 use crate::app::live::{self, Outcome, Probe};
 use crate::census;
 use crate::cli::Arguments;
 use crate::clock::Clock;
-use crate::config::{Config, first_lines};
+use crate::config::web::Web;
+use crate::config::{Config, Loaded, Problems, first_lines};
 use crate::error::Chain;
 use crate::target;
 
 pub(super) async fn run(arguments: &Arguments, live: bool) -> ExitCode {
+    // Both files are read, whatever is wrong with the one. What is said of this one comes first,
+    // since the requests of `--live` may take minutes.
+    let web = match arguments.web_config_file.as_deref().map(check_web) {
+        Some((lines, _)) if write(&lines).is_err() => return ExitCode::from(FAILED),
+        Some((_, code)) => code,
+        None => GOOD,
+    };
+    ExitCode::from(check(arguments, live).await.max(web))
+}
+
+/// What is wrong with the web config, and the exit code.
+fn check_web(path: &Path) -> (Vec<String>, u8) {
+    let file = path.display();
+    match Web::load(path).outcome {
+        Ok(Loaded { config, findings }) => {
+            let tls = if config.tls.is_some() { "TLS" } else { "no TLS" };
+            let (users, count) = (config.users.len(), findings.len());
+            let mut lines = first_lines(&findings);
+            lines.push(format!("{file}: {tls}, {users} users, {count} findings"));
+            (lines, if count == 0 { GOOD } else { FAILED })
+        }
+        Err(problems) => (refusal(path, &problems), BAD_CONFIG),
+    }
+}
+
+fn refusal(path: &Path, problems: &Problems) -> Vec<String> {
+    let count = problems.iter().count();
+    let mut lines = first_lines(problems);
+    lines.push(format!("{}: {count} problems; the daemon would not start", path.display()));
+    lines
+}
+
+/// Prints what is wrong with the config, and gives the exit code.
+async fn check(arguments: &Arguments, live: bool) -> u8 {
     let file = arguments.config_file.display();
     let (lines, code) = match Config::load(&arguments.config_file) {
         Ok(loaded) => {
@@ -25,7 +61,7 @@ pub(super) async fn run(arguments: &Arguments, live: bool) -> ExitCode {
             if live {
                 // Before the requests, which may take minutes.
                 if write(&std::mem::take(&mut lines)).is_err() {
-                    return ExitCode::from(FAILED);
+                    return FAILED;
                 }
                 match live::probe(&loaded.config, Clock::system()).await {
                     Ok(probes) => {
@@ -42,19 +78,11 @@ pub(super) async fn run(arguments: &Arguments, live: bool) -> ExitCode {
             lines.push(format!(
                 "{file}: {projects} projects, {targets} targets, {lists} instance lists, {findings} findings"
             ));
-            (lines, if findings == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+            (lines, if findings == 0 { GOOD } else { FAILED })
         }
-        Err(problems) => {
-            let count = problems.iter().count();
-            let mut lines = first_lines(&problems);
-            lines.push(format!("{file}: {count} problems; the daemon would not start"));
-            (lines, ExitCode::from(BAD_CONFIG))
-        }
+        Err(problems) => (refusal(&arguments.config_file, &problems), BAD_CONFIG),
     };
-    match write(&lines) {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(FAILED),
-    }
+    if write(&lines).is_ok() { code } else { FAILED }
 }
 
 fn write(lines: &[String]) -> io::Result<()> {

@@ -2,14 +2,13 @@
 //! `serve` runs. Only its config is not a file.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use tracing::error;
 
 use super::FAILED;
-use super::serve::start;
+use super::serve::{front, start};
 use crate::cli::Arguments;
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded};
@@ -34,11 +33,18 @@ pub(super) async fn run(arguments: &Arguments, shard: Shard) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let started = match start(&config, None, arguments, shard, LISTEN_ADDRESS).await {
+    let front = match front(arguments) {
+        Ok(front) => front,
+        Err(code) => return code,
+    };
+    let scheme = if front.is_tls() { "https" } else { "http" };
+    let started = match start(&config, None, front, arguments, shard, LISTEN_ADDRESS).await {
         Ok(started) => started,
         Err(code) => return code,
     };
-    let announced = announce(&cloud, &started.addresses(), &arguments.telemetry_path, &text);
+    let urls: Vec<String> =
+        started.addresses().iter().map(|address| format!("{scheme}://{address}")).collect();
+    let announced = announce(&cloud, &urls, &arguments.telemetry_path, &text);
     if let Err(error) = announced {
         error!(%error, "cannot write to stdout");
         return ExitCode::from(FAILED);
@@ -65,12 +71,7 @@ fn config(cloud: &Cloud) -> String {
     )
 }
 
-fn announce(
-    cloud: &Cloud,
-    addresses: &[SocketAddr],
-    telemetry_path: &str,
-    config: &str,
-) -> io::Result<()> {
+fn announce(cloud: &Cloud, urls: &[String], telemetry_path: &str, config: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "simulated cloud: IAM {}", cloud.iam_url())?;
     writeln!(out, "                 RDS {}", cloud.rds_url())?;
@@ -84,9 +85,9 @@ fn announce(
         writeln!(out, "  {line}")?;
     }
     writeln!(out)?;
-    for address in addresses {
-        writeln!(out, "status page:     http://{address}/")?;
-        writeln!(out, "metrics:         http://{address}{telemetry_path}")?;
+    for url in urls {
+        writeln!(out, "status page:     {url}/")?;
+        writeln!(out, "metrics:         {url}{telemetry_path}")?;
     }
     writeln!(out, "\nstop with Ctrl-C")?;
     out.flush()

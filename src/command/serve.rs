@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,34 +14,56 @@ use crate::account::Patience;
 use crate::app::{Daemon, Options};
 use crate::cli::Arguments;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, first_lines};
+use crate::config::{Config, Loaded, Problems, first_lines};
 use crate::error::Chain;
 use crate::exposition;
 use crate::shard::Shard;
-use crate::web::Reloader;
+use crate::web::{self, Front, Reloader};
 
 const LISTEN_ADDRESS: &str = "0.0.0.0:19747";
 
 pub(super) async fn run(arguments: &Arguments, shard: Shard) -> ExitCode {
+    // Both are read, whatever is wrong with the one.
+    let front = front(arguments);
     let Loaded { config, findings } = match Config::load(&arguments.config_file) {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            for problem in first_lines(&problems) {
-                error!("{problem}");
-            }
-            error!("the config has problems, and the daemon does not start");
-            return ExitCode::from(BAD_CONFIG);
-        }
+        Err(problems) => return refuse("config", &problems),
+    };
+    let front = match front {
+        Ok(front) => front,
+        Err(code) => return code,
     };
     for finding in first_lines(&findings) {
         warn!("{finding}");
     }
-    match start(&config, Some(arguments.config_file.clone()), arguments, shard, LISTEN_ADDRESS)
-        .await
-    {
+    let config_file = Some(arguments.config_file.clone());
+    match start(&config, config_file, front, arguments, shard, LISTEN_ADDRESS).await {
         Ok(started) => started.until_signal().await,
         Err(code) => code,
     }
+}
+
+/// On which terms one may connect, by the web config if there is one. An error is logged and is the
+/// exit code.
+pub(super) fn front(arguments: &Arguments) -> Result<Front, ExitCode> {
+    let Some(file) = &arguments.web_config_file else { return Ok(Front::default()) };
+    match Front::open(file, web::GAP) {
+        Ok((front, findings)) => {
+            for finding in first_lines(&findings) {
+                warn!("{finding}");
+            }
+            Ok(front)
+        }
+        Err(problems) => Err(refuse("web config", &problems)),
+    }
+}
+
+fn refuse(what: &str, problems: &Problems) -> ExitCode {
+    for problem in first_lines(problems) {
+        error!("{problem}");
+    }
+    error!("the {what} has problems, and the daemon does not start");
+    ExitCode::from(BAD_CONFIG)
 }
 
 /// A daemon that is bound, and the signals that end it.
@@ -53,6 +76,7 @@ pub(super) struct Started {
 pub(super) async fn start(
     config: &Config,
     config_file: Option<PathBuf>,
+    front: Front,
     arguments: &Arguments,
     shard: Shard,
     default_address: &str,
@@ -68,6 +92,8 @@ pub(super) async fn start(
     }
     let options = Options {
         listen_addresses,
+        front: Arc::new(front),
+        most_connections: web::most_connections(),
         telemetry_path: arguments.telemetry_path.clone(),
         enable_lifecycle: arguments.enable_lifecycle,
         config_file,

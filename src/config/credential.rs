@@ -386,8 +386,8 @@ impl<'a> Block<'a> {
 }
 
 /// A bundle of public certificates has some 200.
-const MAX_PEM_KIB: usize = 1024;
-const NO_CERTIFICATE: &str = "the file has no certificate; it must be PEM";
+pub(super) const MAX_PEM_KIB: usize = 1024;
+pub(super) const NO_CERTIFICATE: &str = "the file has no certificate; it must be PEM";
 /// Slower than this is a request in seventeen minutes, faster than any gateway allows.
 const SLOWEST: f64 = 0.001;
 const FASTEST: f64 = 10_000.0;

@@ -3,9 +3,10 @@
 use std::cell::LazyCell;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use secrecy::zeroize::Zeroizing;
+use serde::de::DeserializeOwned;
 
-use super::file;
 use super::position::{self, Index, Kind};
 use super::problem::{Position, Problem, Severity};
 use super::report::Report;
@@ -13,7 +14,10 @@ use super::schema;
 
 /// Reads the text, and notes unknown and repeated keys in the report that comes with it. An error
 /// of syntax or type comes alone.
-pub(super) fn parse(text: &str, file: &Path) -> Result<(file::Config, Report), Problem> {
+pub(super) fn parse<T>(text: &str, file: &Path) -> Result<(T, Report), Problem>
+where
+    T: Default + DeserializeOwned + JsonSchema,
+{
     let problem = |position, path: &str, message| Problem {
         severity: Severity::Error,
         file: file.to_owned(),
@@ -33,7 +37,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<(file::Config, Report), P
     let readable = renamed.as_ref().map_or(text, |text| text.as_str());
     let mut unknown = Vec::new();
     let config = if index.root() == Kind::Nothing {
-        file::Config::default()
+        T::default()
     } else {
         read(readable, &mut unknown).map_err(|error| {
             let place = error.location();
@@ -52,11 +56,11 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<(file::Config, Report), P
 }
 
 /// Reads the structs, and collects the path of each unknown key and what to say of it.
-fn read(
-    text: &str,
-    unknown: &mut Vec<(String, String)>,
-) -> Result<file::Config, serde_yaml::Error> {
-    let schema = LazyCell::new(schema::schema);
+fn read<T>(text: &str, unknown: &mut Vec<(String, String)>) -> Result<T, serde_yaml::Error>
+where
+    T: DeserializeOwned + JsonSchema,
+{
+    let schema = LazyCell::new(schema::of::<T>);
     serde_ignored::deserialize(serde_yaml::Deserializer::from_str(text), |path| {
         unknown.push((written(&path), schema::unknown_key(&schema, &path)));
     })

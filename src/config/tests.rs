@@ -1,6 +1,8 @@
 //! What the example promises, and what a valid config becomes. The rules themselves are rows of
 //! `tests/data/bad-config`.
 
+use std::io;
+
 use secrecy::ExposeSecret;
 
 use super::*;

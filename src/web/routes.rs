@@ -6,14 +6,20 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http_body_util::Full;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::body::Body;
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{Reloader, gzip, status};
+use super::front::Terms;
+use super::users::Verdict;
+use super::{Crowd, Front, Reloader, gzip, status};
 use crate::clock::Clock;
 use crate::exposition::{self, Latest};
-use crate::meter::Meters;
+use crate::meter::{Meters, Refusal};
 use crate::snapshot::Board;
 
 /// What the server shows.
@@ -25,6 +31,10 @@ pub struct Site {
     pub exposition: Arc<Latest>,
     /// What is counted.
     pub meters: Meters,
+    /// On which terms one may ask.
+    pub front: Arc<Front>,
+    /// Who is connected.
+    pub crowd: Arc<Crowd>,
     /// The time at which ages are told.
     pub clock: Clock,
     /// The path of the exposition.
@@ -46,7 +56,60 @@ const HTML: &str = "text/html; charset=utf-8";
 
 impl Site {
     /// The answer to a request.
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
+    pub(super) async fn answer<B: Body>(&self, request: &Request<B>) -> Answer {
+        let terms = self.front.terms();
+        let mut answer = match self.refusal(&terms, request).await {
+            Some(refusal) => refusal,
+            None => self.admitted(request).await,
+        };
+        for (name, value) in &terms.headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        answer
+    }
+
+    /// What a request gets that is not let through.
+    async fn refusal<B: Body>(&self, terms: &Terms, request: &Request<B>) -> Option<Answer> {
+        if !request.body().is_end_stream() {
+            let mut answer =
+                text(StatusCode::PAYLOAD_TOO_LARGE, "413: nothing here takes a body\n");
+            // Nobody reads it, so that the next request cannot be found behind it.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return Some(answer);
+        }
+        // Probes have no credentials, and must not fail because others ask too often.
+        if matches!(request.uri().path(), "/-/healthy" | "/-/ready") {
+            return None;
+        }
+        if terms.rate.as_ref().is_some_and(|rate| !rate.try_acquire(1)) {
+            return Some(self.too_many(Refusal::RateLimit, "429: too many requests\n"));
+        }
+        let users = terms.users.as_ref()?;
+        match users.check(request.headers().get(AUTHORIZATION)).await {
+            Verdict::Good => None,
+            Verdict::Busy => {
+                let body = "429: too many passwords are being tried\n";
+                Some(self.too_many(Refusal::Passwords, body))
+            }
+            Verdict::Wrong => {
+                self.meters.web_refused(Refusal::Credentials);
+                let body = "401: this needs a user and a password\n";
+                let mut answer = text(StatusCode::UNAUTHORIZED, body);
+                let scheme = "Basic realm=\"clouddb-backup-exporter\", charset=\"UTF-8\"";
+                answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+                Some(answer)
+            }
+        }
+    }
+
+    fn too_many(&self, reason: Refusal, body: &'static str) -> Answer {
+        self.meters.web_refused(reason);
+        let mut answer = text(StatusCode::TOO_MANY_REQUESTS, body);
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        answer
+    }
+
+    async fn admitted<B>(&self, request: &Request<B>) -> Answer {
         let path = request.uri().path();
         if path == "/-/reload" {
             return self.reload(request.method()).await;

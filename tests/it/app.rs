@@ -1,6 +1,7 @@
 //! The daemon as a whole: what its parts share, and when it is ready.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ async fn every_address_is_served_and_the_metrics_stand_at_the_path_asked_for() {
     let loaded = Config::read(&text, Path::new("test"), &config::fetch).expect("a good config");
     let options = Options {
         listen_addresses: vec!["127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()],
+        front: Arc::default(),
+        most_connections: 512,
         telemetry_path: "/probe".to_owned(),
         enable_lifecycle: false,
         config_file: None,
@@ -120,6 +123,8 @@ async fn a_loop_that_dies_ends_the_daemon_instead_of_leaving_its_target_unwatche
     });
     let options = Options {
         listen_addresses: vec!["127.0.0.1:0".to_owned()],
+        front: Arc::default(),
+        most_connections: 512,
         telemetry_path: "/metrics".to_owned(),
         enable_lifecycle: false,
         config_file: None,

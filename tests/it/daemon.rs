@@ -13,6 +13,7 @@ use clouddb_backup_exporter::config::Config;
 use clouddb_backup_exporter::exposition::Latest;
 use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{Cloud, estate};
+use clouddb_backup_exporter::web::Front;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use tempfile::TempDir;
@@ -25,6 +26,9 @@ use crate::secrets;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Few, so that a test can take them all.
+pub(crate) const MOST_CONNECTIONS: usize = 32;
 
 /// The waits of the daemon, shortened.
 const SHORT_WAITS: Patience = Patience {
@@ -70,7 +74,7 @@ impl Daemon {
         Self::start_in(TempDir::new().unwrap(), config, shard, clock).await
     }
 
-    /// Starts with the text of a config file that has others beside it.
+    /// Starts with the text of a config file that has others beside it; `web.yaml` is a web config.
     pub(crate) async fn start_beside(files: &[(&str, &str)], config: &str) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -89,8 +93,17 @@ impl Daemon {
                 panic!("the config has problems:\n{}", lines.join("\n"));
             }
         };
+        let web = folder.path().join("web.yaml");
+        let front = if web.exists() {
+            Front::open(&web, Duration::from_millis(20)).expect("a good web config").0
+        } else {
+            Front::default()
+        };
+        let scheme = if front.is_tls() { "https" } else { "http" };
         let options = Options {
             listen_addresses: vec!["127.0.0.1:0".to_owned()],
+            front: Arc::new(front),
+            most_connections: MOST_CONNECTIONS,
             telemetry_path: "/metrics".to_owned(),
             enable_lifecycle: true,
             config_file: Some(file),
@@ -100,7 +113,7 @@ impl Daemon {
             render_gap: Duration::ZERO,
         };
         let daemon = app::Daemon::start(&loaded.config, options).await.unwrap();
-        let url = format!("http://{}", daemon.addresses()[0]);
+        let url = format!("{scheme}://{}", daemon.addresses()[0]);
         let exposition = daemon.exposition();
         let stop = CancellationToken::new();
         let run = tokio::spawn(daemon.run(stop.clone()));

@@ -1,25 +1,18 @@
 //! Other programs read the packed exposition to the same bytes as the plain one.
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::sim::Cloud;
 use flate2::read::GzDecoder;
-use serde_json::Value;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::{Instant, sleep, timeout};
 
 use crate::daemon::Daemon;
 use crate::exposition::Exposition;
+use crate::prometheus::Prometheus;
 use crate::web::{body, demo_with, without_gzip};
-
-/// Longer than anything here takes on a busy machine; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A daemon for which time stands still, after all that it had to ask.
 async fn still() -> (Cloud, Daemon) {
@@ -86,60 +79,17 @@ async fn python_zlib_gzip_and_curl_read_the_packed_exposition_as_the_plain_one()
     daemon.stop().await.unwrap();
 }
 
-/// The answer of Prometheus to a query for one number.
-async fn number(address: &str, query: &str) -> Option<f64> {
-    let url = format!("http://{address}/api/v1/query?query={query}");
-    let answer = body(without_gzip().get(url).send().await.ok()?).await;
-    let answer: Value = serde_json::from_slice(&answer).ok()?;
-    answer.pointer("/data/result/0/value/1")?.as_str()?.parse().ok()
-}
-
 #[tokio::test]
 async fn prometheus_scrapes_every_sample() {
     let (_cloud, daemon) = still().await;
     let plain = String::from_utf8(scrape(&daemon, "identity").await).unwrap();
     let samples: usize =
         Exposition::read(&plain).families().values().map(|family| family.samples.len()).sum();
-    let folder = TempDir::new().unwrap();
-    let config = folder.path().join("prometheus.yml");
     let target = daemon.url().trim_start_matches("http://");
-    let text = format!(
-        "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-         scrape_configs:\n  - job_name: backups\n    static_configs: [{{ targets: ['{target}'] }}]\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let promtool = std::env::var_os("CLOUDDB_TEST_PROMTOOL")
-        .expect("CLOUDDB_TEST_PROMTOOL names promtool; tests/run gets it and sets this");
-    let mut prometheus = Command::new(PathBuf::from(promtool).with_file_name("prometheus"))
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-        .arg("--web.listen-address=127.0.0.1:0")
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(prometheus.stderr.take().unwrap()).lines();
-    let address = timeout(PATIENCE, async {
-        while let Some(line) = log.next_line().await.unwrap() {
-            if line.contains("\"Listening on\"") {
-                return line.rsplit("address=").next().unwrap().to_owned();
-            }
-        }
-        panic!("it ended without listening");
-    });
-    let address = address.await.expect("it listens");
-    let rest = tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-    let begin = Instant::now();
-    let scraped = loop {
-        match number(&address, "scrape_samples_scraped").await {
-            Some(scraped) => break scraped,
-            None => sleep(Duration::from_millis(50)).await,
-        }
-        assert!(begin.elapsed() < PATIENCE, "it does not scrape");
-    };
-    assert_eq!(scraped, samples as f64);
-    assert_eq!(number(&address, "up").await, Some(1.0));
-    prometheus.kill().await.unwrap();
-    rest.await.unwrap();
+    let job = format!("static_configs: [{{ targets: ['{target}'] }}]");
+    let prometheus = Prometheus::start(&[], &job).await;
+    assert_eq!(prometheus.until("scrape_samples_scraped").await, samples as f64);
+    assert_eq!(prometheus.number("up").await, Some(1.0));
+    prometheus.stop().await;
     daemon.stop().await.unwrap();
 }

@@ -10,10 +10,11 @@
               samples are compared as they are printed"
 )]
 
+mod authority;
 mod daemon;
 mod exposition;
 mod log;
-mod rounds;
+mod prometheus;
 mod running;
 mod secrets;
 
@@ -23,11 +24,13 @@ mod client;
 mod config;
 mod discovery;
 mod docs;
+mod door;
 mod elsewhere;
 mod faults;
 mod flow;
 mod gzip;
 mod http;
+mod limits;
 mod listing;
 mod live;
 mod lookup;
@@ -36,9 +39,11 @@ mod planning;
 mod polling;
 mod process;
 mod reload;
+mod rounds;
 mod sdk;
 mod sharding;
 mod sim;
 mod soak;
 mod tls;
 mod web;
+mod web_config;

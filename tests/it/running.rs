@@ -39,10 +39,21 @@ impl Running {
     }
 
     pub(crate) async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).envs(environment.iter().copied());
+        Self::spawn(command).await
+    }
+
+    /// Starts another program that becomes this one.
+    pub(crate) async fn start_by(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .arg("--web.listen-address=127.0.0.1:0")
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -1,0 +1,345 @@
+//! What peers can do to the server, over raw sockets: nothing that keeps others out.
+
+use std::io;
+use std::time::Duration;
+
+use clouddb_backup_exporter::sim::{Cloud, Estate, estate};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, advance, pause, resume, sleep, timeout};
+
+use crate::authority::Authority;
+use crate::daemon::{Daemon, MOST_CONNECTIONS, Setup};
+use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
+
+async fn quiet() -> (Cloud, Daemon) {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    let daemon = Daemon::start(&setup.with_ddm().text(&cloud)).await;
+    (cloud, daemon)
+}
+
+/// One with which TLS is spoken.
+async fn with_tls() -> (Cloud, Daemon) {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    let leaf = Authority::new().issue(&["localhost"], 2100);
+    let files = [
+        ("web.yaml", "tls_server_config: { cert_file: server.pem, key_file: key.pem }\n"),
+        ("server.pem", &leaf.certificate),
+        ("key.pem", &leaf.key),
+    ];
+    let daemon = Daemon::start_beside(&files, &setup.with_ddm().text(&cloud)).await;
+    (cloud, daemon)
+}
+
+async fn connect(daemon: &Daemon) -> TcpStream {
+    TcpStream::connect(daemon.url().split("//").nth(1).unwrap()).await.unwrap()
+}
+
+/// Everything that is answered to these bytes until the server closes. A reset counts as that.
+async fn exchange(daemon: &Daemon, bytes: &[u8]) -> String {
+    let mut stream = connect(daemon).await;
+    stream.write_all(bytes).await.ok();
+    rest(&mut stream).await
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it is closed").ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Whether the server has closed a connection.
+fn is_closed(stream: &TcpStream) -> bool {
+    match stream.try_read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_the_connection_idle_for_longest_makes_room() {
+    let (_cloud, daemon) = quiet().await;
+    let mut idle = Vec::new();
+    for _ in 0..3 * MOST_CONNECTIONS {
+        idle.push(connect(&daemon).await);
+    }
+    let answer = timeout(PATIENCE, daemon.get("/metrics")).await.expect("there is room");
+    assert_eq!(answer.status, 200);
+    // Those that came first have gone, and no more than had to.
+    let begin = Instant::now();
+    let must_go = 2 * MOST_CONNECTIONS + 1;
+    while !idle[..must_go].iter().all(is_closed) {
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "{} are closed",
+            idle.iter().filter(|it| is_closed(it)).count()
+        );
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!idle[must_go..].iter().any(is_closed));
+    let exposition = daemon.metrics().await;
+    let crowded = [("reason", "crowded")];
+    let crowded = exposition.value("clouddb_exporter_web_refusals_total", &crowded).unwrap();
+    assert_eq!(crowded, must_go as f64);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn peers_that_send_slowly_and_peers_that_never_shake_hands_keep_nobody_out() {
+    let (_cloud, daemon) = quiet().await;
+    let mut slow = Vec::new();
+    for _ in 0..2 * MOST_CONNECTIONS {
+        let mut stream = connect(&daemon).await;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.ok();
+        slow.push(stream);
+    }
+    for _ in 0..10 {
+        for stream in &mut slow {
+            stream.write_all(b"x").await.ok();
+        }
+        let answer = timeout(PATIENCE, daemon.get("/-/healthy")).await.expect("there is room");
+        assert_eq!(answer.status, 200);
+    }
+    daemon.stop().await.unwrap();
+
+    let (_cloud, daemon) = with_tls().await;
+    let mut silent = connect(&daemon).await;
+    // A whole exchange behind it, so that it was accepted.
+    exchange(&daemon, b"no handshake").await;
+    pause();
+    advance(Duration::from_secs(10)).await;
+    resume();
+    rest(&mut silent).await;
+    daemon.stop().await.unwrap();
+}
+
+/// Asks for more than fits between the two, and takes none of it.
+async fn greedy(daemon: &Daemon) -> TcpStream {
+    let mut stream = connect(daemon).await;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    // Until neither side's system takes more.
+    while let Ok(Ok(())) = timeout(Duration::from_millis(200), stream.write_all(&request)).await {}
+    stream
+}
+
+#[tokio::test]
+async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
+    let (_cloud, daemon) = quiet().await;
+    let mut greedy = vec![greedy(&daemon).await, greedy(&daemon).await];
+    assert_eq!(timeout(PATIENCE, daemon.get("/metrics")).await.expect("an answer").status, 200);
+    pause();
+    advance(Duration::from_secs(45)).await;
+    resume();
+    for stream in &mut greedy {
+        let begin = Instant::now();
+        while stream.write_all(b"x").await.is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "it is cut off");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_its_answers_in_drops_is_cut_off() {
+    let (_cloud, daemon) = quiet().await;
+    let mut stream = greedy(&daemon).await;
+    let mut drop = vec![0; 64 * 1024];
+    for _ in 0..20 {
+        pause();
+        advance(Duration::from_secs(10)).await;
+        resume();
+        // Enough for the server to write some more.
+        for _ in 0..20 {
+            if stream.read(&mut drop).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    let slow = [("reason", "slow")];
+    let slow = daemon.metrics().await.value("clouddb_exporter_web_refusals_total", &slow);
+    assert_eq!(slow, Some(1.0));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_bytes_or_headers_is_refused() {
+    let (_cloud, daemon) = quiet().await;
+    let long = "x".repeat(20_000);
+    for request in [
+        format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(200)),
+    ] {
+        let answer = exchange(&daemon, request.as_bytes()).await;
+        // Who still sends when the server closes may lose the answer to a reset.
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let endless = async {
+        let mut stream = connect(&daemon).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+        while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+    };
+    timeout(PATIENCE, endless).await.expect("it is closed");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn both_versions_of_http_kept_connections_and_requests_in_a_row_are_answered() {
+    let (_cloud, daemon) = quiet().await;
+    let old = exchange(&daemon, b"GET /-/healthy HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200 ") && old.ends_with("\r\n\r\nhealthy\n"), "{old}");
+    let row = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n\
+                HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+                POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+                GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answers = exchange(&daemon, row).await;
+    let statuses: Vec<&str> =
+        answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "405", "404"], "{answers}");
+    assert!(answers.contains("allow: GET, HEAD\r\n"), "{answers}");
+    assert!(!answers.contains("# HELP"), "HEAD has no body");
+
+    let mut kept = connect(&daemon).await;
+    for _ in 0..3 {
+        kept.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("healthy\n") {
+            let mut bytes = [0; 512];
+            let read = timeout(PATIENCE, kept.read(&mut bytes)).await.expect("an answer").unwrap();
+            assert!(read > 0, "{answer}");
+            answer += std::str::from_utf8(&bytes[..read]).unwrap();
+        }
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_is_refused_and_is_not_taken_for_the_next_request() {
+    let (_cloud, daemon) = quiet().await;
+    let smuggled = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    for request in [
+        format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{smuggled}",
+            smuggled.len()
+        ),
+        format!(
+            "GET /-/healthy HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n",
+            smuggled.len()
+        ),
+        "POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\nx".to_owned(),
+    ] {
+        let answer = exchange(&daemon, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+    daemon.stop().await.unwrap();
+}
+
+/// Bytes that are nearly a request.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..64),
+        "(GET|HEAD|POST|OPTIONS|CONNECT|TRACE|PRI) ".prop_map(String::into_bytes),
+        "(/|/metrics|/-/healthy|\\*|x:1|http://x/metrics|/%zz|/\\?=) ".prop_map(String::into_bytes),
+        "HTTP/(1\\.1|1\\.0|2\\.0|9)\r\n".prop_map(String::into_bytes),
+        "(Host|Content-Length|Transfer-Encoding|Connection|Authorization|Accept-Encoding|Expect|Upgrade): "
+            .prop_map(String::into_bytes),
+        "(x|-1|99999999999999999999|chunked|close|Basic Og==|gzip;q=x|100-continue|h2c)\r\n"
+            .prop_map(String::into_bytes),
+        Just(b"\r\n".to_vec()),
+        Just(b"\x16\x03\x01\x02\x00\x01".to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+#[test]
+fn no_bytes_end_the_server_or_panic_it() {
+    let runtime = Runtime::new().unwrap();
+    let ((_cloud, daemon), (_cloud_of_tls, daemon_of_tls)) =
+        runtime.block_on(async { (quiet().await, with_tls().await) });
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) };
+    proptest!(config, |(bytes in bytes())| {
+        runtime.block_on(async {
+            for daemon in [&daemon, &daemon_of_tls] {
+                let mut stream = connect(daemon).await;
+                stream.write_all(&bytes).await.ok();
+                stream.shutdown().await.ok();
+                let answer = rest(&mut stream).await;
+                assert!(answer.is_empty() || answer.starts_with("HTTP/1.") || answer.starts_with('\u{15}'), "{answer}");
+            }
+            // A panic of a connection would show as no answer at all; that of the server as this.
+            assert_eq!(daemon.get("/-/healthy").await.status, 200);
+        });
+    });
+    runtime.block_on(async {
+        daemon.stop().await.unwrap();
+        daemon_of_tls.stop().await.unwrap();
+    });
+}
+
+async fn limit_files(id: u32, limits: &str) {
+    let id = id.to_string();
+    let limit = format!("--nofile={limits}");
+    let set = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+    assert!(set.await.expect("prlimit, of util-linux").success());
+}
+
+#[tokio::test]
+async fn without_file_descriptors_the_server_waits_and_goes_on_when_there_are_some() {
+    crypto();
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
+    let (_folder, flag) = folder_with(&setup.with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let most = running.get("/metrics").await;
+    let most = crate::exposition::Exposition::read(&most).value("process_max_fds", &[]).unwrap();
+    let id = running.child.id().unwrap();
+    limit_files(id, "3:").await;
+    let waiting = TcpStream::connect(&running.address).await.unwrap();
+    running.logged("cannot accept connections").await;
+    limit_files(id, &format!("{most}:")).await;
+    let failed = [("reason", "accept")];
+    let exposition = running
+        .until(|it| it.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0))
+        .await;
+    assert!(exposition.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0));
+    drop(waiting);
+    assert_eq!(running.log().iter().filter(|it| it.contains("cannot accept")).count(), 1);
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_the_polls_keep_a_part_of_it() {
+    crypto();
+    let cloud = Cloud::start(estate::demo(clouddb_backup_exporter::clock::Clock::system().now()))
+        .await
+        .unwrap();
+    let text = Setup::new(&cloud).with_ddm().text(&cloud);
+    let text = text.replace(estate::PROJECT_ID, estate::DEMO_PROJECT_ID);
+    let (_folder, flag) = folder_with(&text);
+    // `Running` starts the program itself; a shell in between sets the limits.
+    let script = format!("ulimit -S -n 32; ulimit -H -n 80; exec {PROGRAM} \"$@\"");
+    let running = Running::start_by("sh", &["-c", &script, "sh", &flag]).await;
+    let exposition = running.until(|_| true).await;
+    assert_eq!(exposition.value("process_max_fds", &[]), Some(80.0));
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(&running.address).await.unwrap());
+    }
+    let polls = |it: &crate::exposition::Exposition| it.value("clouddb_polls_total", &[]).unwrap();
+    let before = polls(&running.until(|_| true).await);
+    let after = running.until(|it| polls(it) >= before + 3.0).await;
+    assert_eq!(after.value("clouddb_poll_success", &[]), Some(1.0));
+    assert!(after.value("process_open_fds", &[]) < Some(80.0));
+    let failed = [("reason", "accept")];
+    assert_eq!(after.value("clouddb_exporter_web_refusals_total", &failed), Some(0.0));
+    assert_eq!(running.end("-TERM").await, Some(0));
+}
