@@ -23,6 +23,7 @@ mod client;
 mod config;
 mod discovery;
 mod docs;
+mod economy;
 mod elsewhere;
 mod faults;
 mod flow;
