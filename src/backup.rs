@@ -2,16 +2,17 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// The id of a database instance, as the cloud gives it.
+/// The id of a database instance, as the cloud gives it. Shared by the records of the instance.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct InstanceId(Box<str>);
+pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
     /// Takes the id as it is.
-    pub fn new(id: impl Into<Box<str>>) -> Self {
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
@@ -116,13 +117,13 @@ impl Status {
     }
 }
 
-/// The database engine a record names.
+/// The database engine a record names. Its texts are shared by the records that name the same.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Engine {
     /// Such as `MySQL`.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Such as `8.0`.
-    pub version: Box<str>,
+    pub version: Arc<str>,
 }
 
 /// A word of the cloud that this version does not know, as the cloud wrote it.

@@ -1,13 +1,13 @@
 //! What is known now: per target the outcome of its last poll, and the numbers of its last
-//! successful one. Built aside and swapped whole; readers hold an `Arc` and wait for nobody.
+//! successful one. The state of a target is built aside and swapped whole.
 
 mod shown;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -233,9 +233,18 @@ impl Instance {
 /// Where the pollers publish and the server reads.
 #[derive(Debug, Default)]
 pub struct Board {
-    snapshot: ArcSwap<Snapshot>,
-    /// Moved after the snapshot.
+    /// Held for the exchange of one state, or of all. A scrape does not come here.
+    now: Mutex<Now>,
+    /// Moved after what is known now.
     publications: watch::Sender<u64>,
+}
+
+/// What is known now, and where in it.
+#[derive(Debug, Default)]
+struct Now {
+    targets: Vec<Arc<TargetState>>,
+    places: HashMap<Key<'static>, usize>,
+    estates: Vec<Arc<Estate>>,
 }
 
 impl Board {
@@ -246,39 +255,40 @@ impl Board {
             .iter()
             .map(|estate| ((&*estate.census.project, estate.census.product.name), estate))
             .collect();
-        self.snapshot.rcu(|snapshot| {
-            let before: HashMap<Key<'_>, &Arc<TargetState>> =
-                snapshot.targets.iter().map(|state| (state.target.key(), state)).collect();
+        {
+            let now = &mut *self.now();
             let next = |target: &Arc<Target>| {
                 let estate = estates_by.get(&(&*target.project, target.product.name));
                 let estate = estate.map(|estate| Arc::clone(estate));
-                let target = Arc::clone(target);
-                Arc::new(match before.get(&target.key()) {
-                    Some(old) => old.taken_over(target, estate),
-                    None => TargetState { estate, ..TargetState::new(target) },
+                Arc::new(match now.find(target) {
+                    Some(old) => old.taken_over(Arc::clone(target), estate),
+                    None => TargetState { estate, ..TargetState::new(Arc::clone(target)) },
                 })
             };
-            Snapshot { targets: targets.iter().map(next).collect(), estates: estates.to_vec() }
-        });
+            let next: Vec<Arc<TargetState>> = targets.iter().map(next).collect();
+            let key = |(at, target): (usize, &Arc<Target>)| (target.key().map(owned), at);
+            *now = Now {
+                targets: next,
+                places: targets.iter().enumerate().map(key).collect(),
+                estates: estates.to_vec(),
+            };
+        }
         self.tell();
     }
 
     /// Shows the id of a target's project, which was looked up.
     pub fn identify(&self, target: &Target, project_id: &str) {
-        let is_known = |state: &TargetState| state.project_id.as_deref() == Some(project_id);
-        let snapshot = self.snapshot.load();
-        if snapshot.targets.iter().any(|it| it.target.is_same(target) && !is_known(it)) {
+        let is_new = |state: &Arc<TargetState>| state.project_id.as_deref() != Some(project_id);
+        if self.now().find(target).is_some_and(is_new) {
             let project_id = Some(Arc::from(project_id));
-            self.update(target, |state| TargetState {
-                project_id: project_id.clone(),
-                ..state.clone()
-            });
+            self.update(target, |state| TargetState { project_id, ..state.clone() });
         }
     }
 
     /// What is known now.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        Snapshot { targets: now.targets.clone(), estates: now.estates.clone() }
     }
 
     /// How often something was published that changes what a scrape sees.
@@ -291,7 +301,7 @@ impl Board {
     pub fn update(
         &self,
         target: &Target,
-        change: impl Fn(&TargetState) -> TargetState,
+        change: impl FnOnce(&TargetState) -> TargetState,
     ) -> Option<Arc<TargetState>> {
         let before = self.replace(target, change);
         if before.is_some() {
@@ -312,20 +322,29 @@ impl Board {
     fn replace(
         &self,
         target: &Target,
-        change: impl Fn(&TargetState) -> TargetState,
+        change: impl FnOnce(&TargetState) -> TargetState,
     ) -> Option<Arc<TargetState>> {
-        let is_it = |state: &&Arc<TargetState>| state.target.is_same(target);
-        let before = self.snapshot.rcu(|snapshot| {
-            let next = |state: &Arc<TargetState>| {
-                if is_it(&state) { Arc::new(change(state)) } else { Arc::clone(state) }
-            };
-            Snapshot {
-                targets: snapshot.targets.iter().map(next).collect(),
-                estates: snapshot.estates.clone(),
-            }
-        });
-        before.targets.iter().find(is_it).cloned()
+        let mut now = self.now();
+        let place = *now.places.get(&target.key())?;
+        let state = now.targets.get_mut(place)?;
+        let next = Arc::new(change(state));
+        Some(std::mem::replace(state, next))
     }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // What is known is whole after every statement, so a panic elsewhere has not broken it.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Now {
+    fn find(&self, target: &Target) -> Option<&Arc<TargetState>> {
+        self.targets.get(*self.places.get(&target.key())?)
+    }
+}
+
+fn owned(part: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(part.into_owned())
 }
 
 #[cfg(test)]

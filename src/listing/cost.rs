@@ -95,9 +95,11 @@ impl Totals {
                     // Whether there are any before the lookback.
                     let is_asked_beyond = *total == 0 && poll.incremental_lookback != Lookback::All;
                     whole += page::requests(*total, limit) + u64::from(is_asked_beyond);
-                    // The oldest ones expire within a lookback without begin.
-                    let has_tail = *total > 1 && poll.incremental_lookback == Lookback::All;
-                    since += 1 + u64::from(has_tail);
+                    // A lookback without begin: how many there are, and whether the oldest ones, which
+                    // are not of the last hour, have expired.
+                    let is_all = poll.incremental_lookback == Lookback::All;
+                    let has_tail = is_all && *total > INCREMENTALS_A_DAY / 24 + 1;
+                    since += 1 + u64::from(is_all) + u64::from(has_tail);
                 }
             }
         }

@@ -83,6 +83,13 @@ async fn since(
         backups.extend(older.into_backups(&like, backup_type));
     }
     let own = of_type(&backups, backup_type);
+    if lookback == Lookback::All {
+        // A window may leave out what has no end yet, which the whole list has.
+        let all = reader.page(Some(backup_type), None, 0, 1).await?;
+        if all.total != own.len() as u64 {
+            return Ok(None);
+        }
+    }
     let kept = Kept::of(&own, lookback, kept.reaches_back(), kept.whole_due());
     let known_until = laid.and_then(|laid| laid.checked_add(MARGIN).ok());
     Ok(Some(Incrementals { backups, counted_from, known_until, kept }))

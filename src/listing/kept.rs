@@ -2,7 +2,8 @@
 //! years, so a poll asks only for what may have changed since. Pure.
 //!
 //! What may have changed: the last success may be gone, what is not finished may finish, and something
-//! new may have begun. All of that is in a window that begins with the oldest record of it. What lies
+//! new may have begun. All of that is in a window that begins with the oldest record of it, and an hour
+//! before, since a record may appear late. What lies
 //! before it is finished and stays as it is, until it leaves the lookback, is deleted by hand, which
 //! the reading of the whole window shows once an hour, or expires: that begins with the oldest, so
 //! that a look at the tail shows it. The tail is of no interest where the list was seen to reach back
@@ -49,6 +50,9 @@ struct Finished {
     bytes: Option<u64>,
 }
 
+/// A record may appear in the list so long after its begin, and is seen at once; one that is later
+/// still is seen when the whole window is read. Some twelve records more on a page that has room.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// So many records of the tail are looked at: with the margins they fit on one page.
 const TAIL: usize = 60;
 
@@ -122,6 +126,7 @@ impl Known {
         for backup in backups.iter().filter(|backup| !backup.finished()) {
             from = from.min(backup.begin?);
         }
+        let from = from.checked_sub(LATE).unwrap_or(from);
         let mut older = Vec::new();
         for backup in backups.iter().filter(|backup| backup.finished()) {
             let begin = backup.begin?;

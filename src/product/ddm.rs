@@ -2,12 +2,11 @@
 //!
 //! Source of the facts: "Querying Backups" and "Status Description" of both clouds.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::fields::{self, DecodeError, Record, Wire};
+use super::fields::{self, DecodeError, Record, Text, Wire};
 use super::{Api, InstanceList, List, Page, Product, Regions, Scope};
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
 use crate::instance::ListedInstance;
@@ -89,21 +88,21 @@ struct Answer<'a> {
 #[derive(Deserialize)]
 struct WireRecord<'a> {
     #[serde(borrow, default, alias = "id ")]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    instance_id: Option<Cow<'a, str>>,
+    instance_id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    instance_name: Option<Cow<'a, str>>,
+    instance_name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    instance_status: Option<Cow<'a, str>>,
+    instance_status: Option<Text<'a>>,
     #[serde(borrow, default)]
-    backup_type: Option<Cow<'a, str>>,
+    backup_type: Option<Text<'a>>,
     #[serde(borrow, default)]
-    status: Option<Cow<'a, str>>,
+    status: Option<Text<'a>>,
     #[serde(borrow, default)]
-    created: Option<Cow<'a, str>>,
+    created: Option<Text<'a>>,
     #[serde(borrow, default)]
-    updated: Option<Cow<'a, str>>,
+    updated: Option<Text<'a>>,
     #[serde(default)]
     file_size: Option<f64>,
 }
@@ -111,6 +110,7 @@ struct WireRecord<'a> {
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total, answer.limit);
+    page.entries.reserve_exact(answer.backups.len());
     for (at, record) in answer.backups.iter().enumerate() {
         let wire = wire(record);
         let record = Record::named(at, &wire)?;
@@ -150,15 +150,15 @@ struct Instances<'a> {
 #[derive(Deserialize)]
 struct WireInstance<'a> {
     #[serde(borrow, default, alias = "id ")]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    status: Option<Cow<'a, str>>,
+    status: Option<Text<'a>>,
     #[serde(borrow, default)]
-    created: Option<Cow<'a, str>>,
+    created: Option<Text<'a>>,
     #[serde(borrow, default)]
-    engine_version: Option<Cow<'a, str>>,
+    engine_version: Option<Text<'a>>,
 }
 
 /// Source: "Querying DDM Instances" of both clouds.

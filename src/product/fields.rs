@@ -1,5 +1,8 @@
 //! Reads the fields of a record as tolerantly as the cloud writes them; the same for all products.
 
+use std::borrow::Cow;
+use std::ops::Deref;
+
 use jiff::{Timestamp, civil, tz};
 use serde::Deserialize;
 
@@ -59,13 +62,32 @@ pub enum DecodeError {
 
 /// Parses a body; on failure a second, slower pass finds the field.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(body).map_err(|source| {
+    // Whether it is UTF-8 is checked in one go rather than text by text. What is not may still be
+    // good but for a text that nobody reads.
+    let parsed = match str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    parsed.map_err(|source| {
         let mut json = serde_json::Deserializer::from_slice(body);
         let found = serde_path_to_error::deserialize::<_, T>(&mut json).err();
         // The second pass is content where only the bytes behind the value were wrong.
         let path = found.map_or_else(|| ".".to_owned(), |error| error.path().to_string());
         DecodeError::Json { path, source }
     })
+}
+
+/// A text of an answer, borrowed from it unless it has escapes. A `Cow` in an `Option` would always
+/// be copied.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The fields of a record as they stand in an answer; where their names differ, with them.
@@ -220,9 +242,34 @@ fn kib_to_bytes(kib: f64) -> Option<u64> {
     (kib >= 0.0).then(|| (kib * 1024.0).round() as u64)
 }
 
+/// A time. In the documented form it is read without a search for what form it has: nearly every one
+/// has it, and a record has two.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    documented_time(text.as_bytes()).or_else(|| odd_time(text))
+}
+
+/// A time such as `2018-08-06T12:41:14+0800`. `None` if it is none, or one with a subtlety such as a
+/// leap second.
+fn documented_time(text: &[u8]) -> Option<Timestamp> {
+    #[rustfmt::skip]
+    let &[
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', min1, min2, b':', s1, s2,
+        sign @ (b'+' | b'-'), oh1, oh2, om1, om2,
+    ] = text else { return None };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte.cast_signed() - b'0'.cast_signed());
+    let two = |tens: u8, ones: u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
+    let date = civil::Date::new(year, two(m1, m2)?, two(d1, d2)?).ok()?;
+    let time = civil::Time::new(two(h1, h2)?, two(min1, min2)?, two(s1, s2)?, 0).ok()?;
+    let offset = civil::Time::new(two(oh1, oh2)?, two(om1, om2)?, 0, 0).ok()?;
+    let seconds = (i32::from(offset.hour()) * 60 + i32::from(offset.minute())) * 60;
+    let offset = tz::Offset::from_seconds(if sign == b'-' { -seconds } else { seconds }).ok()?;
+    offset.to_timestamp(date.to_datetime(time)).ok()
+}
+
 /// A time in any form seen or likely: offset with or without colon, `Z`, no zone (UTC), and the
 /// stray blanks of the PostgreSQL example (`2018 - 08 - 06 T12: 41: 14 + 0800`).
-pub(super) fn time(text: &str) -> Option<Timestamp> {
+fn odd_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     // The name of a zone in brackets would be passed over.
     if text.contains('[') {
@@ -256,7 +303,32 @@ pub(super) fn print_time(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_looks_documented_is_the_same_time_in_both_ways_of_reading_it(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9][+-][0-2][0-9][0-9]{2}",
+        ) {
+            if let Some(time) = documented_time(text.as_bytes()) {
+                prop_assert_eq!(Some(time), odd_time(&text));
+            }
+        }
+
+        #[test]
+        fn every_time_that_the_cloud_may_write_is_of_the_documented_form(
+            second in 0_i64..=7_258_118_400, offset in -23 * 60 - 59..=23 * 60 + 59,
+        ) {
+            let time = Timestamp::from_second(second).unwrap();
+            let offset = tz::Offset::from_seconds(offset * 60).unwrap();
+            let zoned = time.to_zoned(tz::TimeZone::fixed(offset));
+            let text = zoned.strftime("%Y-%m-%dT%H:%M:%S%z").to_string();
+            prop_assert_eq!(documented_time(text.as_bytes()), Some(time));
+            prop_assert_eq!(odd_time(&text), Some(time));
+        }
+    }
 
     #[test]
     fn a_time_is_read_in_every_form() {

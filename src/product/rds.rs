@@ -2,13 +2,12 @@
 //!
 //! Source of the facts: "Obtaining Details About Backups" (`rds_09_0005`) of both clouds.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::fields::{self, DecodeError, Record, Wire};
+use super::fields::{self, DecodeError, Record, Text, Wire};
 use super::{Api, InstanceList, List, Lookup, Page, Product, Question, Regions, Scope};
 use crate::backup::{Backup, BackupType, Engine, InstanceId, Status, Times};
 use crate::instance::ListedInstance;
@@ -189,17 +188,17 @@ struct Answer<'a> {
 struct WireRecord<'a> {
     /// The SQL Server example of the documentation has a blank behind the key.
     #[serde(borrow, default, alias = "id ")]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    instance_id: Option<Cow<'a, str>>,
+    instance_id: Option<Text<'a>>,
     #[serde(borrow, default, rename = "type")]
-    backup_type: Option<Cow<'a, str>>,
+    backup_type: Option<Text<'a>>,
     #[serde(borrow, default)]
-    status: Option<Cow<'a, str>>,
+    status: Option<Text<'a>>,
     #[serde(borrow, default)]
-    begin_time: Option<Cow<'a, str>>,
+    begin_time: Option<Text<'a>>,
     #[serde(borrow, default)]
-    end_time: Option<Cow<'a, str>>,
+    end_time: Option<Text<'a>>,
     #[serde(default)]
     size: Option<f64>,
     #[serde(borrow, default)]
@@ -209,22 +208,25 @@ struct WireRecord<'a> {
 #[derive(Deserialize)]
 struct Datastore<'a> {
     #[serde(borrow, default, rename = "type")]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    version: Option<Cow<'a, str>>,
+    version: Option<Text<'a>>,
 }
 
 fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, DecodeError> {
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total_count, answer.limit);
+    page.entries.reserve_exact(answer.backups.len());
+    let mut named = None;
     for (at, record) in answer.backups.iter().enumerate() {
-        let wire = wire(record);
+        let wire = wire(record, &mut named);
         page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
     }
     Ok(page)
 }
 
-fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
+/// `named` is the engine of the last record that has one.
+fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Engine>) -> Wire<'a> {
     Wire {
         id: record.id.as_deref(),
         instance_id: record.instance_id.as_deref(),
@@ -233,15 +235,30 @@ fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
         begin: ("begin_time", record.begin_time.as_deref()),
         end: ("end_time", record.end_time.as_deref()),
         kib: record.size,
-        engine: record.datastore.as_ref().map(engine),
+        engine: record.datastore.as_ref().map(|it| same_or_new(it, named)),
         ..Wire::default()
     }
 }
 
+/// The engine in words, shared with the record before if it is the same: it nearly always is.
+fn same_or_new(datastore: &Datastore<'_>, named: &mut Option<Engine>) -> Engine {
+    let (name, version) = datastore.words();
+    match named {
+        Some(engine) if *engine.name == *name && *engine.version == *version => engine.clone(),
+        _ => named.insert(engine(datastore)).clone(),
+    }
+}
+
 fn engine(datastore: &Datastore<'_>) -> Engine {
-    Engine {
-        name: fields::trimmed(datastore.name.as_deref()).unwrap_or_default().into(),
-        version: fields::trimmed(datastore.version.as_deref()).unwrap_or_default().into(),
+    let (name, version) = datastore.words();
+    Engine { name: name.into(), version: version.into() }
+}
+
+impl Datastore<'_> {
+    /// Name and version.
+    fn words(&self) -> (&str, &str) {
+        let word = |text| fields::trimmed(text).unwrap_or_default();
+        (word(self.name.as_deref()), word(self.version.as_deref()))
     }
 }
 
@@ -259,15 +276,15 @@ struct ListAnswer<'a> {
 #[derive(Deserialize)]
 struct WireInstance<'a> {
     #[serde(borrow, default, alias = "id ")]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    status: Option<Cow<'a, str>>,
+    status: Option<Text<'a>>,
     #[serde(borrow, default, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow, default)]
-    created: Option<Cow<'a, str>>,
+    created: Option<Text<'a>>,
     #[serde(borrow, default)]
     datastore: Option<Datastore<'a>>,
     #[serde(borrow, default)]
@@ -277,7 +294,7 @@ struct WireInstance<'a> {
 #[derive(Deserialize)]
 struct Related<'a> {
     #[serde(borrow, default, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
 }
 
 fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
@@ -298,7 +315,7 @@ fn decode_instances(body: &[u8]) -> Result<Page<ListedInstance>, DecodeError> {
 
 /// By its own type, and by what it says of its primary: one of them may be missing.
 fn is_replica(instance: &WireInstance<'_>) -> bool {
-    let is = |kind: &Option<Cow<'_, str>>, word: &str| {
+    let is = |kind: &Option<Text<'_>>, word: &str| {
         fields::trimmed(kind.as_deref()).is_some_and(|kind| kind.eq_ignore_ascii_case(word))
     };
     let related = instance.related_instance.iter().flatten();
@@ -317,9 +334,9 @@ struct WirePolicy<'a> {
     #[serde(default)]
     keep_days: Option<u32>,
     #[serde(borrow, default)]
-    start_time: Option<Cow<'a, str>>,
+    start_time: Option<Text<'a>>,
     #[serde(borrow, default)]
-    period: Option<Cow<'a, str>>,
+    period: Option<Text<'a>>,
 }
 
 /// Source: "Obtaining an Automated Backup Policy" of both clouds. 0 days, or none, is "off".

@@ -13,6 +13,7 @@
 mod daemon;
 mod exposition;
 mod log;
+mod rounds;
 mod running;
 mod secrets;
 

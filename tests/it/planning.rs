@@ -81,7 +81,7 @@ async fn counted(cloud: &Cloud, config: &Config) -> [u64; 4] {
     let rhythm = Rhythm {
         lookback: config.poll.incremental_lookback,
         full_walk_interval: config.poll.full_walk_interval,
-        // What is done once an hour is due at 13:00, and what is done once a day at midnight.
+        // At full hours and at midnight: an hour later only what is due every hour is due.
         phase: 0,
     };
     let mut memory = Memory::default();
@@ -187,7 +187,10 @@ async fn a_longer_lookback_has_longer_walks() {
     assert_eq!((counted, is_assumed), ([13, 2, 11, 13], true));
     let all = "interval: 5m, incremental_lookback: all";
     let (counted, _) = compare(busy(Estate::new(), MYSQL, "a"), MYSQL, all, |_| {}).await;
-    assert_eq!(counted[1], 3, "what may have expired is looked at in each poll");
+    assert_eq!(
+        counted[1], 4,
+        "what may have expired, and how many there are, is asked in each poll"
+    );
 }
 
 /// Three MySQL instances and one of SQL Server, and a DDM instance; all of it discovered.
