@@ -10,6 +10,7 @@ use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::error::Reason;
 use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress, Rhythm};
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{
     Clock, Cloud, Estate, MissingEnd, Order, RdsInstance, Schedule, Switches, Total, Window, estate,
 };
@@ -56,6 +57,7 @@ impl Polls {
             patience: Patience::default(),
             clock: clock_of(&cloud),
             meters: Meters::new().unwrap(),
+            shard: Shard::WHOLE,
         };
         let account = Arc::new(Account::new(Arc::clone(&project.credential), terms).unwrap());
         let rhythm = Rhythm {
