@@ -65,26 +65,30 @@ fn poll(pages: &Arc<Pages>, instances: usize, goals: &mut Goals) {
         let floor = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(30));
         let floor = floor.no_proxy().build().unwrap();
         // Also the warm-up; what it asked is what the floor asks.
-        assert_eq!(full_poll(&way).await, instances * RECORDS);
+        assert_eq!(full_poll(&way).await.0, instances * RECORDS);
         let questions = std::mem::take(&mut *questions.lock().unwrap());
         let answers: usize = questions.values().map(Vec::len).sum();
         let queue: Vec<Vec<String>> = questions.into_values().collect();
         drop_all(&floor, &endpoint, &queue).await;
-        let (mut dropped, mut polled) = (Vec::new(), Vec::new());
+        let (mut dropped, mut polled, mut summed) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let begin = thread_cpu();
             drop_all(&floor, &endpoint, &queue).await;
             let middle = thread_cpu();
-            assert_eq!(full_poll(&way).await, instances * RECORDS);
+            let (records, summing) = full_poll(&way).await;
+            assert_eq!(records, instances * RECORDS);
             dropped.push(middle - begin);
             polled.push(thread_cpu() - middle);
+            summed.push(summing);
         }
         let micro = |values: &[f64]| median(values.to_vec()) / 1000.0 / answers as f64;
         println!(
-            "{} records in {answers} answers: floor {:.1} µs an answer, poll {:.1} µs",
+            "{} records in {answers} answers: floor {:.1} µs an answer, poll {:.1} µs, of \
+             which {:.1} µs sum up",
             instances * RECORDS,
             micro(&dropped),
             micro(&polled),
+            micro(&summed),
         );
         let ratios: Vec<f64> = polled.iter().zip(&dropped).map(|(it, floor)| it / floor).collect();
         let goal = Goal::AtMost { must: 6.0, aim: 4.0 };
@@ -92,12 +96,15 @@ fn poll(pages: &Arc<Pages>, instances: usize, goals: &mut Goals) {
     });
 }
 
-/// Reads and sums up all targets, some at a time. Gives the number of records.
-async fn full_poll(way: &Arc<Way>) -> usize {
+/// Reads and sums up all targets, some at a time. Gives the number of records, and the CPU time of
+/// summing up.
+async fn full_poll(way: &Arc<Way>) -> (usize, f64) {
+    let summing = Arc::new(Mutex::new(0.0));
     let next = Arc::new(Mutex::new(way.targets.clone()));
     let mut readers = JoinSet::new();
     for _ in 0..IN_FLIGHT {
         let (way, next) = (Arc::clone(way), Arc::clone(&next));
+        let summing = Arc::clone(&summing);
         readers.spawn(async move {
             let mut records = 0;
             loop {
@@ -108,11 +115,15 @@ async fn full_poll(way: &Arc<Way>) -> usize {
                     listing::read(&way.client, &target, &way.rhythm, &memory, now, &progress);
                 let Listing { backups, counted_from, .. } = read.await.unwrap();
                 records += backups.len();
+                let begin = thread_cpu();
                 drop(Reading::new(&target, &backups, counted_from, now));
+                *summing.lock().unwrap() += thread_cpu() - begin;
             }
         });
     }
-    readers.join_all().await.into_iter().sum()
+    let records = readers.join_all().await.into_iter().sum();
+    let summing = *summing.lock().unwrap();
+    (records, summing)
 }
 
 /// Asks the same and drops the answers.

@@ -1,5 +1,8 @@
-//! What a scrape costs against a fixed body of the same size: `cargo bench --bench scrape`. The
-//! servers have a thread each, whose CPU time is read; the client has another.
+//! What a scrape costs: `cargo bench --bench scrape`. Against a fixed body of the same size (S1), against
+//! the push gateway of Prometheus with the same series (S2 to S4; Debian's package, unpacked in `.tools`
+//! or named by `CLOUDDB_TEST_PUSHGATEWAY`), and while polls run (S5).
+//!
+//! The servers have a thread each, whose CPU time is read; the client has another.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -10,41 +13,42 @@
     reason = "a program for a terminal, of which a failure may end at once"
 )]
 
-use std::convert::Infallible;
-use std::fs;
+mod common;
+
+use std::env;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
 
 use clouddb_backup_exporter::backup::{Backup, BackupId, Engine, Status};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::exposition::{self, Latest, Rendered};
+use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress};
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::snapshot::{Board, PollOutcome, Reading};
 use clouddb_backup_exporter::target::{self, Target};
 use clouddb_backup_exporter::web::{self, Crowd, Site};
-use http_body_util::Full;
-use hyper::Response;
+use common::daemon::{cpu, memory};
+use common::{Goal, Goals, Pages, Server, Way, median};
 use hyper::body::Bytes;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::{SignedDuration, Timestamp};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const ROUNDS: usize = 9;
 
-fn main() {
+fn main() -> ExitCode {
     // `cargo test --all-targets` runs this too, and measures nothing.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
+    if !common::is_asked() {
+        return ExitCode::SUCCESS;
     }
+    let mut goals = Goals::default();
     println!(
         "series    coding         bytes   fixed body: CPU, p50    scrape: CPU, p50   ratio of CPU"
     );
@@ -52,7 +56,11 @@ fn main() {
         let site = serve_site(instances);
         let series = series(&Client::connect(site.address, "").get());
         for coding in ["identity", "gzip"] {
-            measure(&site, series, coding);
+            let ratios = measure(&site, series, coding);
+            if instances == 134 && coding == "identity" {
+                let goal = Goal::AtMost { must: 5.0, aim: 2.0 };
+                goals.tell("S1", "CPU of a scrape ÷ fixed body, 10k series", &ratios, goal);
+            }
         }
         let (board, _) = board(instances);
         let times = (0..ROUNDS).map(|_| {
@@ -61,29 +69,199 @@ fn main() {
             begin.elapsed().as_secs_f64() * 1e3
         });
         println!("{series:<9} rendered ahead in {:.1} ms", median(times.collect()));
+        match PushGateway::start() {
+            Some(gateway) => beside(&site, &gateway, series, &mut goals),
+            None => println!("there is no push gateway; S2 to S4 are not measured"),
+        }
+        if instances == 134 {
+            while_polls_run(&site, &mut goals);
+        }
     }
+    goals.end()
 }
 
-fn measure(site: &Server, series: usize, coding: &str) {
+fn measure(site: &Server, series: usize, coding: &str) -> Vec<f64> {
     let mut scrape = Client::connect(site.address, coding);
-    let body = scrape.get();
-    let fixed = serve_fixed(body.clone());
+    let body = Bytes::from(scrape.get());
+    let length = body.len();
+    let fixed = Server::answering(move |_| body.clone());
     let mut floor = Client::connect(fixed.address, coding);
     let times = (200_000 / series).clamp(8, 400);
     let mut rounds: Vec<(Sample, Sample)> = Vec::new();
     for _ in 0..ROUNDS {
-        rounds.push((fixed.cost(&mut floor, times), site.cost(&mut scrape, times)));
+        rounds.push((cost(&fixed, &mut floor, times), cost(site, &mut scrape, times)));
     }
     let of = |read: &dyn Fn(&(Sample, Sample)) -> f64| median(rounds.iter().map(read).collect());
     println!(
-        "{series:<9} {coding:<9} {:>10} {:>9.0} µs {:>7.0} µs {:>10.0} µs {:>6.0} µs {:>10.2}",
-        body.len(),
+        "{series:<9} {coding:<9} {length:>10} {:>9.0} µs {:>7.0} µs {:>10.0} µs {:>6.0} µs {:>10.2}",
         of(&|(floor, _)| floor.cpu),
         of(&|(floor, _)| floor.p50),
         of(&|(_, scrape)| scrape.cpu),
         of(&|(_, scrape)| scrape.p50),
         of(&|(floor, scrape)| scrape.cpu / floor.cpu),
     );
+    rounds.iter().map(|(floor, scrape)| scrape.cpu / floor.cpu).collect()
+}
+
+/// The push gateway with the same series.
+fn beside(site: &Server, gateway: &PushGateway, series: usize, goals: &mut Goals) {
+    let mut ours = Client::connect(site.address, "identity");
+    gateway.push(&ours.get());
+    for coding in ["identity", "gzip"] {
+        let mut ours = Client::connect(site.address, coding);
+        let mut theirs = Client::connect(gateway.address, coding);
+        // The kernel counts the time of another process in hundredths of a second.
+        let times = (20_000 / series).clamp(4, 100);
+        let (mut costs, mut waits) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS.min(5) {
+            let ours = cost(site, &mut ours, 2 * times);
+            let before = gateway.cpu();
+            let theirs_p50 = p50(&mut theirs, times);
+            let theirs_cpu = (gateway.cpu() - before) * 1e3 / times as f64;
+            costs.push(theirs_cpu / ours.cpu);
+            waits.push(theirs_p50 / ours.p50);
+        }
+        let what = format!("scrape CPU, push gateway ÷ ours, {series} series, {coding}");
+        let (id, goal) = match coding {
+            "identity" => ("S2", Goal::AtLeast { must: 8.0, aim: 20.0 }),
+            _ => ("S3", Goal::AtLeast { must: 6.0, aim: 20.0 }),
+        };
+        // A scrape of a thousand series is mostly HTTP; the goals are about more.
+        if series < 5000 {
+            println!("    {what}: {}", common::spread(&costs));
+        } else {
+            goals.tell(id, &what, &costs, goal);
+        }
+        if series > 50_000 && coding == "identity" {
+            let what = format!("p50 of a scrape, push gateway ÷ ours, {series} series");
+            goals.tell("S4", &what, &waits, Goal::AtLeast { must: 6.0, aim: 15.0 });
+        }
+    }
+    println!("    resident push gateway: {:.0} MiB", gateway.memory());
+}
+
+/// Scrapes at rest, and while another thread polls without a pause, publishes and renders.
+fn while_polls_run(site: &Server, goals: &mut Goals) {
+    let mut client = Client::connect(site.address, "gzip");
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let rest = cost(site, &mut client, 100);
+        let polls = Polls::start();
+        let polled = cost(site, &mut client, 100);
+        let count = polls.stop();
+        assert!(count > 0, "no poll ended while it was scraped");
+        ratios.push(polled.cpu / rest.cpu);
+    }
+    let what = "scrape CPU while polls run ÷ at rest, 10k series, gzip";
+    goals.tell("S5", what, &ratios, Goal::AtMost { must: 2.0, aim: 1.2 });
+}
+
+/// A thread that polls.
+struct Polls {
+    is_over: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Polls {
+    fn start() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let pages = Pages::new(10, 2016);
+            let server = Server::answering(move |target| pages.answer(target));
+            let endpoint = format!("http://{}", server.address);
+            let text = common::config(&endpoint, "incremental_lookback: all", "", 10);
+            let way = Way::new(&text, Clock::new(common::newest));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let mut count = 0;
+            runtime.unwrap().block_on(async {
+                let board = Board::default();
+                board.reassign(&way.targets, &[]);
+                tell.send(()).unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    let target = &way.targets[count % way.targets.len()];
+                    let (memory, now) = (Memory::default(), way.clock.now());
+                    let progress = Progress::default();
+                    let read =
+                        listing::read(&way.client, target, &way.rhythm, &memory, now, &progress);
+                    let Listing { backups, counted_from, .. } = read.await.unwrap();
+                    let reading = Arc::new(Reading::new(target, &backups, counted_from, now));
+                    publish(&board, target, &reading, now);
+                    drop(Rendered::new(&board.snapshot()));
+                    count += 1;
+                }
+            });
+            count
+        });
+        told.recv().unwrap();
+        Self { is_over, thread }
+    }
+
+    /// Gives how many polls there were.
+    fn stop(self) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// The push gateway, in a process that ends with this.
+struct PushGateway {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl PushGateway {
+    fn start() -> Option<Self> {
+        let unpacked =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/usr/bin/prometheus-pushgateway");
+        let program = env::var("CLOUDDB_TEST_PUSHGATEWAY").unwrap_or_else(|_| unpacked.to_owned());
+        let program = PathBuf::from(program);
+        if !program.exists() {
+            return None;
+        }
+        // A port that was free just now.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(program)
+            .arg(format!("--web.listen-address={address}"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gateway = Self { process, address };
+        while TcpStream::connect(address).is_err() {
+            sleep(Duration::from_millis(50));
+        }
+        Some(gateway)
+    }
+
+    fn push(&self, exposition: &[u8]) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let head = format!(
+            "PUT /metrics/job/bench HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \
+             {}\r\n\r\n",
+            exposition.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(exposition).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    fn cpu(&self) -> f64 {
+        cpu(self.process.id())
+    }
+
+    fn memory(&self) -> f64 {
+        memory(self.process.id(), "VmRSS")
+    }
+}
+
+impl Drop for PushGateway {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
 }
 
 /// Microseconds per answer.
@@ -92,72 +270,26 @@ struct Sample {
     p50: f64,
 }
 
-/// A server with a thread of its own.
-struct Server {
-    address: SocketAddr,
-    /// Where the kernel tells what the thread has used.
-    usage: String,
+fn cost(server: &Server, client: &mut Client, times: usize) -> Sample {
+    client.get();
+    let before = server.used();
+    let p50 = p50(client, times);
+    Sample { cpu: (server.used() - before) / 1000.0 / times as f64, p50 }
 }
 
-impl Server {
-    fn start<F: Future<Output = ()>>(
-        serve: impl FnOnce(TcpListener) -> F + Send + 'static,
-    ) -> Self {
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let thread = fs::read_link("/proc/thread-self").unwrap();
-                let usage = format!("/proc/{}/schedstat", thread.display());
-                tell.send(Self { address: listener.local_addr().unwrap(), usage }).unwrap();
-                serve(listener).await;
-            });
-        });
-        told.recv().unwrap()
-    }
-
-    /// CPU time so far, in nanoseconds.
-    fn used(&self) -> f64 {
-        let text = fs::read_to_string(&self.usage).unwrap();
-        text.split(' ').next().unwrap().parse().unwrap()
-    }
-
-    fn cost(&self, client: &mut Client, times: usize) -> Sample {
+fn p50(client: &mut Client, times: usize) -> f64 {
+    let took = (0..times).map(|_| {
+        let begin = Instant::now();
         client.get();
-        let before = self.used();
-        let took = (0..times).map(|_| {
-            let begin = Instant::now();
-            client.get();
-            begin.elapsed().as_secs_f64() * 1e6
-        });
-        let p50 = median(took.collect());
-        Sample { cpu: (self.used() - before) / 1000.0 / times as f64, p50 }
-    }
+        begin.elapsed().as_secs_f64() * 1e6
+    });
+    median(took.collect())
 }
 
 fn serve_site(instances: usize) -> Server {
     Server::start(move |listener| async move {
         let site = site(instances);
         web::serve(listener, Arc::new(site), CancellationToken::new()).await;
-    })
-}
-
-fn serve_fixed(body: Vec<u8>) -> Server {
-    Server::start(move |listener| async move {
-        let body = Bytes::from(body);
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let body = body.clone();
-            let answer = service_fn(move |_| {
-                let answer = Response::new(Full::new(body.clone()));
-                async { Ok::<_, Infallible>(answer) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), answer);
-            tokio::spawn(connection);
-        }
     })
 }
 
@@ -177,41 +309,38 @@ impl Client {
         Self { stream, request, buffer: vec![0; 1 << 20] }
     }
 
+    /// The body; where it comes in chunks, with the lines between them.
     fn get(&mut self) -> Vec<u8> {
         self.stream.write_all(self.request.as_bytes()).unwrap();
         let mut body = Vec::new();
-        let mut expected = None;
+        let mut length: Option<usize> = None;
+        let mut is_chunked = false;
         loop {
             let count = self.stream.read(&mut self.buffer).unwrap();
             assert!(count > 0, "the answer ends early");
             body.extend_from_slice(&self.buffer[..count]);
-            if expected.is_none()
+            if length.is_none()
+                && !is_chunked
                 && let Some(end) = body.windows(4).position(|bytes| bytes == b"\r\n\r\n")
             {
                 let head = String::from_utf8(body.drain(..end + 4).collect()).unwrap();
                 assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-                expected = Some(length(&head));
+                let head = head.to_ascii_lowercase();
+                let of = |line: &str| line.strip_prefix("content-length: ")?.parse().ok();
+                length = head.lines().find_map(of);
+                is_chunked = head.contains("transfer-encoding: chunked");
             }
-            if expected.is_some_and(|length| body.len() >= length) {
+            if length.is_some_and(|length| body.len() >= length)
+                || is_chunked && body.ends_with(b"\r\n0\r\n\r\n")
+            {
                 return body;
             }
         }
     }
 }
 
-fn length(head: &str) -> usize {
-    let mut lines = head.lines();
-    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
-    length.expect("the answer has a length").parse().unwrap()
-}
-
 fn series(body: &[u8]) -> usize {
     body.split(|byte| *byte == b'\n').filter(|line| !matches!(line, [] | [b'#', ..])).count()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn site(instances: usize) -> Site {
@@ -242,11 +371,15 @@ fn board(instances: usize) -> (Arc<Board>, Meters) {
         meters.know(&target.project, target.product.name, target.product.apis());
         meters.poll(&target.project, target.product.name, None);
         let reading = Arc::new(Reading::new(target, &backups(target, now), None, now));
-        let took = Duration::from_millis(1234);
-        let outcome = PollOutcome { ended: now, took, requests: 3, records: 27, fault: None };
-        board.update(target, |state| state.after(&outcome, Some(&reading)));
+        publish(&board, target, &reading, now);
     }
     (board, meters)
+}
+
+fn publish(board: &Board, target: &Target, reading: &Arc<Reading>, now: Timestamp) {
+    let took = Duration::from_millis(1234);
+    let outcome = PollOutcome { ended: now, took, requests: 3, records: 27, fault: None };
+    board.update(target, |state| state.after(&outcome, Some(reading)));
 }
 
 fn targets(instances: usize) -> Vec<Arc<Target>> {
@@ -272,11 +405,11 @@ fn backups(target: &Target, now: Timestamp) -> Vec<Backup> {
             let begin = now - SignedDuration::from_hours(24 * day + 3);
             let status = if day == 1 { Status::Failed } else { Status::Completed };
             backups.push(Backup {
-                id: BackupId::new(format!("{backup_type}{day}")),
+                id: BackupId::new(&format!("{backup_type}{day}")),
                 instance_id: instance_id.clone(),
                 instance_name: None,
                 instance_status: Some("ACTIVE".into()),
-                engine: Some(Engine { name: "MySQL".into(), version: "8.0".into() }),
+                engine: Some(Engine { name: "MySQL".into(), version: "8.0".into() }.into()),
                 backup_type: target.product.backup_type(backup_type).unwrap(),
                 status,
                 begin: Some(begin),

@@ -1,7 +1,8 @@
 //! One backup as any product lists it: ids, type, status, times, size. Plain data, no I/O.
 
 use std::borrow::Borrow;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,25 +35,76 @@ impl fmt::Display for InstanceId {
     }
 }
 
-/// The id of a backup, as the cloud gives it.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct BackupId(Box<str>);
+/// The id of a backup, as the cloud gives it. A poll holds several of each record, so that of the
+/// usual form, 32 hexadecimal digits and four more characters, takes no room of its own.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BackupId(Form);
+
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
+enum Form {
+    Usual([u8; 16], [u8; 4]),
+    Other(Box<str>),
+}
 
 impl BackupId {
     /// Takes the id as it is.
-    pub fn new(id: impl Into<Box<str>>) -> Self {
-        Self(id.into())
+    pub fn new(id: &str) -> Self {
+        Self(Form::usual(id).unwrap_or_else(|| Form::Other(id.into())))
     }
+}
 
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl Form {
+    fn usual(id: &str) -> Option<Self> {
+        let (digits, product) = id.as_bytes().split_last_chunk::<4>()?;
+        let (pairs, []) = digits.as_chunks::<2>() else { return None };
+        let pairs: &[[u8; 2]; 16] = pairs.try_into().ok()?;
+        let is_digit = pairs.iter().flatten().fold(0, |seen, digit| seen | value(*digit)) < 16;
+        let packed = pairs.map(|[high, low]| (value(high) << 4) | value(low));
+        // Half a character would be none.
+        (is_digit && product.is_ascii()).then_some(Self::Usual(packed, *product))
+    }
+}
+
+/// The value of a digit, without a branch: nobody can predict the next digit. A capital one is none,
+/// since it would not come back as it was.
+fn value(digit: u8) -> u8 {
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if decimal < 10 {
+        decimal
+    } else if letter < 6 {
+        letter + 10
+    } else {
+        NO_DIGIT
+    }
+}
+
+const NO_DIGIT: u8 = 0xff;
+
+/// By its digits alone, which differ.
+impl Hash for Form {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Usual(digits, _) => state.write(digits),
+            Self::Other(id) => id.hash(state),
+        }
     }
 }
 
 impl fmt::Display for BackupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match &self.0 {
+            Form::Usual(digits, product) => {
+                f.write_str(&hex::encode(digits))?;
+                product.iter().try_for_each(|byte| f.write_char(char::from(*byte)))
+            }
+            Form::Other(id) => f.write_str(id),
+        }
+    }
+}
+
+impl fmt::Debug for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BackupId({:?})", self.to_string())
     }
 }
 
@@ -117,13 +169,13 @@ impl Status {
     }
 }
 
-/// The database engine a record names. Its texts are shared by the records that name the same.
+/// The database engine a record names.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Engine {
     /// Such as `MySQL`.
-    pub name: Arc<str>,
+    pub name: Box<str>,
     /// Such as `8.0`.
-    pub version: Arc<str>,
+    pub version: Box<str>,
 }
 
 /// A word of the cloud that this version does not know, as the cloud wrote it.
@@ -141,8 +193,8 @@ pub struct Backup {
     pub instance_name: Option<Box<str>>,
     /// The state of that instance, where the list gives it; free text of the cloud.
     pub instance_status: Option<Box<str>>,
-    /// The engine, where the list gives it.
-    pub engine: Option<Engine>,
+    /// The engine, where the list gives it; shared by the records that name the same.
+    pub engine: Option<Arc<Engine>>,
     /// Its kind.
     pub backup_type: BackupType,
     /// Its state.
@@ -173,7 +225,25 @@ impl Backup {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_id_of_a_backup_comes_back_as_it_was_and_is_no_other(
+            one in "([0-9a-f]{32}|[0-9a-fA-F]{31,33})(br0[1-49]|[a-zü]{0,4})|.{0,40}",
+            other in "[0-9a-fA-F]{32}br0[1-4]",
+        ) {
+            for id in [&one, &other] {
+                prop_assert_eq!(&BackupId::new(id).to_string(), id);
+            }
+            prop_assert!(BackupId::new(&one) == BackupId::new(&one));
+            prop_assert_eq!(BackupId::new(&one) == BackupId::new(&other), one == other);
+            let capitals = other.to_uppercase();
+            prop_assert_eq!(BackupId::new(&capitals) == BackupId::new(&other), capitals == other);
+        }
+    }
 
     #[test]
     fn statuses_are_listed_in_the_order_of_their_labels() {

@@ -284,7 +284,7 @@ impl Polling {
                         product,
                         field,
                         word = &**word,
-                        backup_id = backup.id.as_str(),
+                        backup_id = %backup.id,
                         "{target} has a backup with the {field} `{word}`, which this version does \
                          not know; it is counted as `unknown`"
                     );

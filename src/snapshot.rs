@@ -216,7 +216,7 @@ impl Instance {
             name: known.or(listed).unwrap_or(id.as_str()).into(),
             engine: newest_first
                 .iter()
-                .find_map(|backup| backup.engine.clone())
+                .find_map(|backup| backup.engine.as_deref().cloned())
                 .unwrap_or_default(),
             status: newest_first.iter().find_map(|backup| backup.instance_status.clone()),
             types: types
@@ -377,7 +377,7 @@ mod tests {
             instance_id: InstanceId::new("db"),
             instance_name: told.map(Into::into),
             instance_status: told.map(Into::into),
-            engine: told.map(|told| Engine { name: "MySQL".into(), version: told.into() }),
+            engine: told.map(|told| Engine { name: "MySQL".into(), version: told.into() }.into()),
             backup_type: AUTO,
             status: Status::Completed,
             begin: begin.map(at),

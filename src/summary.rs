@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::backup::{Backup, BackupType, InstanceId, Status, Times};
+use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
 
 /// One value per [`Status`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -162,8 +162,8 @@ struct Completed<'a> {
 }
 
 impl<'a> Completed<'a> {
-    fn order(&self) -> (Timestamp, Option<Timestamp>, &'a str) {
-        (self.end, self.backup.begin, self.backup.id.as_str())
+    fn order(&self) -> (Timestamp, Option<Timestamp>, &'a BackupId) {
+        (self.end, self.backup.begin, &self.backup.id)
     }
 }
 
@@ -183,12 +183,12 @@ fn last_attempt<'a>(records: &[&'a Backup]) -> Option<&'a Backup> {
         .iter()
         .filter(|record| record.finished() || record.status == Status::Running)
         .filter(|record| record.begin.is_some());
-    attempts.copied().max_by_key(|record| (record.begin, record.finished(), record.id.as_str()))
+    attempts.copied().max_by_key(|record| (record.begin, record.finished(), &record.id))
 }
 
 fn last_finished<'a>(records: &[&'a Backup]) -> Option<&'a Backup> {
     let finished = records.iter().filter(|record| record.finished() && record.begin.is_some());
-    finished.copied().max_by_key(|record| (record.begin, record.id.as_str()))
+    finished.copied().max_by_key(|record| (record.begin, &record.id))
 }
 
 fn begins(records: &[&Backup], status: Status) -> impl Iterator<Item = Timestamp> {

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each bench takes a part of it")]
 
+pub(crate) mod daemon;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -19,6 +21,7 @@ use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::listing::Rhythm;
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::shard::Shard;
+use clouddb_backup_exporter::sim::{Estate, RdsInstance, Schedule};
 use clouddb_backup_exporter::target::{self, Target};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -26,7 +29,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp, civil};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -124,6 +128,13 @@ impl Server {
 
     /// Answers every GET by its path and query, without end.
     pub(crate) fn answering(answer: impl Fn(&str) -> Bytes + Send + Sync + 'static) -> Self {
+        Self::responding(move |request| answer(path_and_query(request)))
+    }
+
+    /// Answers every GET, without end.
+    pub(crate) fn responding(
+        answer: impl Fn(&Request<Incoming>) -> Bytes + Send + Sync + 'static,
+    ) -> Self {
         let answer = Arc::new(answer);
         Self::start(|listener| async move {
             loop {
@@ -144,17 +155,20 @@ impl Server {
 /// Answers the requests of one connection. One that breaks is the client's business.
 pub(crate) async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: Arc<impl Fn(&str) -> Bytes>,
+    answer: Arc<impl Fn(&Request<Incoming>) -> Bytes>,
 ) {
     let respond = service_fn(|request: Request<Incoming>| {
-        let target = request.uri().path_and_query().map_or("", |it| it.as_str());
         let response = Response::builder().header("Content-Type", "application/json");
-        let response = response.body(Full::new(answer(target))).unwrap();
+        let response = response.body(Full::new(answer(&request))).unwrap();
         async { Ok::<_, Infallible>(response) }
     });
     let mut connection = http1::Builder::new();
     let connection = connection.timer(TokioTimer::new());
     drop(connection.serve_connection(TokioIo::new(stream), respond).await);
+}
+
+pub(crate) fn path_and_query(request: &Request<Incoming>) -> &str {
+    request.uri().path_and_query().map_or("", |it| it.as_str())
 }
 
 /// The value of a parameter in a path with a query; none of those that are asked for is encoded.
@@ -176,19 +190,56 @@ pub(crate) fn newest() -> Timestamp {
 /// A page of a list of `total` incrementals, one every five minutes, the newest first: as the
 /// documents show it, 328 bytes a record.
 pub(crate) fn page(instance_id: &str, offset: usize, total: usize) -> Bytes {
+    page_at(instance_id, newest(), offset, total)
+}
+
+fn page_at(instance_id: &str, newest: Timestamp, offset: usize, total: usize) -> Bytes {
     let mut body = String::from("{\"backups\":[");
     for number in offset..total.min(offset + 100) {
         if number > offset {
             body.push(',');
         }
-        record(&mut body, instance_id, number);
+        record(&mut body, instance_id, newest - ROUND * number as i32);
     }
     write!(body, "],\"total_count\":{total}}}").unwrap();
     body.into()
 }
 
-fn record(body: &mut String, instance_id: &str, number: usize) {
-    let begin = newest() - SignedDuration::from_mins(5 * number as i64);
+/// From one incremental to the next.
+pub(crate) const ROUND: SignedDuration = SignedDuration::from_mins(5);
+
+/// An answer that is made when it is asked for, by an instance of which there are the newest so many
+/// incrementals at the time at which the question was signed. The window is about the begin.
+pub(crate) fn list(request: &Request<Incoming>, records: usize) -> Bytes {
+    let target = path_and_query(request);
+    if parameter(target, "backup_type") != Some("incremental") {
+        return Bytes::from_static(b"{\"backups\":[],\"total_count\":0}");
+    }
+    let signed = request.headers().get("x-sdk-date").unwrap().to_str().unwrap();
+    let now = civil::DateTime::strptime("%Y%m%dT%H%M%SZ", signed).unwrap();
+    let now = Offset::UTC.to_timestamp(now).unwrap();
+    // An increment is listed when it is done.
+    let newest = floor(now - ROUND);
+    let oldest = newest - ROUND * (records as i32 - 1);
+    let time = |name| {
+        let text = parameter(target, name)?.replace("%3A", ":").replace("%2B", "+");
+        Some(text.parse::<Timestamp>().unwrap())
+    };
+    let from = time("begin_time").map_or(oldest, |begin| oldest.max(floor(begin) + ROUND));
+    let to = time("end_time").map_or(newest, |end| newest.min(floor(end)));
+    let seconds = to.duration_since(from).as_secs();
+    let total = usize::try_from(seconds / ROUND.as_secs() + 1).unwrap_or(0);
+    let offset = parameter(target, "offset").unwrap().parse().unwrap();
+    page_at(parameter(target, "instance_id").unwrap(), to, offset, total)
+}
+
+fn floor(time: Timestamp) -> Timestamp {
+    let second = time.as_second();
+    Timestamp::from_second(second - second.rem_euclid(ROUND.as_secs())).unwrap()
+}
+
+fn record(body: &mut String, instance_id: &str, begin: Timestamp) {
+    let number = begin.as_second() / ROUND.as_secs();
     let end = begin + SignedDuration::from_secs(280);
     // Spread over all digits, as ids are.
     let id = hash(instance_id, number);
@@ -206,7 +257,7 @@ fn record(body: &mut String, instance_id: &str, number: usize) {
     .unwrap();
 }
 
-fn hash(instance_id: &str, number: usize) -> u128 {
+fn hash(instance_id: &str, number: i64) -> u128 {
     let text = instance_id.bytes().chain(number.to_le_bytes());
     // FNV-1a.
     text.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
@@ -246,6 +297,19 @@ impl Pages {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Bytes)> {
         self.pages.iter().flat_map(|(id, pages)| pages.iter().map(move |page| (id, page)))
     }
+}
+
+/// Instances with so many incrementals each, and a week of automated backups.
+pub(crate) fn estate(instances: usize, records: usize) -> Estate {
+    let length = ROUND * records as i32;
+    (0..instances).fold(Estate::new(), |estate, at| {
+        let id = instance_id(at);
+        let incremental = Schedule { keep: length, ..Schedule::incremental(&id) };
+        estate
+            .with_rds(RdsInstance::new(&id, "orders"))
+            .with_schedule(Schedule::daily(&id, at as i64 % 24))
+            .with_schedule(incremental)
+    })
 }
 
 /// The text of a config with RDS instances at an endpoint; the budget does not bind.

@@ -12,7 +12,7 @@ const LIMIT: u32 = 10;
 
 fn backup(id: u32) -> Backup {
     Backup {
-        id: BackupId::new(format!("{id:05}")),
+        id: BackupId::new(&format!("{id:05}")),
         instance_id: InstanceId::new("db"),
         instance_name: None,
         instance_status: None,

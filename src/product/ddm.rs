@@ -78,7 +78,7 @@ static REGIONS: [Regions; 2] = [
 /// An answer, as far as it is used.
 #[derive(Deserialize)]
 struct Answer<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "fields::records")]
     backups: Vec<WireRecord<'a>>,
     total: u64,
     #[serde(default)]

@@ -1,10 +1,13 @@
 //! Reads the fields of a record as tolerantly as the cloud writes them; the same for all products.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use jiff::{Timestamp, civil, tz};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::Product;
 use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, UnknownWord};
@@ -79,7 +82,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeE
 
 /// A text of an answer, borrowed from it unless it has escapes. A `Cow` in an `Option` would always
 /// be copied.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Deref for Text<'_> {
@@ -90,6 +93,35 @@ impl Deref for Text<'_> {
     }
 }
 
+/// The records of an answer, with room for all of a page at once.
+pub(super) fn records<'de, D, T>(answer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    answer.deserialize_seq(Records(PhantomData))
+}
+
+struct Records<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Records<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut answer: A) -> Result<Vec<T>, A::Error> {
+        let mut records = Vec::with_capacity(LARGEST_PAGE);
+        while let Some(record) = answer.next_element()? {
+            records.push(record);
+        }
+        Ok(records)
+    }
+}
+
+const LARGEST_PAGE: usize = 128;
+
 /// The fields of a record as they stand in an answer; where their names differ, with them.
 #[derive(Default)]
 pub(super) struct Wire<'a> {
@@ -97,7 +129,7 @@ pub(super) struct Wire<'a> {
     pub(super) instance_id: Option<&'a str>,
     pub(super) instance_name: Option<&'a str>,
     pub(super) instance_status: Option<&'a str>,
-    pub(super) engine: Option<Engine>,
+    pub(super) engine: Option<Arc<Engine>>,
     pub(super) backup_type: Field<'a>,
     pub(super) status: Option<&'a str>,
     pub(super) begin: Field<'a>,
@@ -218,8 +250,14 @@ pub(super) fn instance_id(at: usize, text: Option<&str>) -> Result<InstanceId, D
 }
 
 /// The text without blanks around it; `None` if nothing is left.
-pub(super) fn trimmed(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+pub(super) fn trimmed<'a>(text: Option<&'a str>) -> Option<&'a str> {
+    // Nearly every text is without: two bytes tell.
+    let is_seen = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let trim = |text: &'a str| match text.as_bytes() {
+        bytes if is_seen(bytes.first()) && is_seen(bytes.last()) => text,
+        _ => text.trim(),
+    };
+    text.map(trim).filter(|text| !text.is_empty())
 }
 
 /// Foreign text, cut so that it fits into a message.

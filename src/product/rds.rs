@@ -2,6 +2,7 @@
 //!
 //! Source of the facts: "Obtaining Details About Backups" (`rds_09_0005`) of both clouds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -176,7 +177,7 @@ static REGIONS: [Regions; 2] = [
 /// An answer, as far as it is used.
 #[derive(Deserialize)]
 struct Answer<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "fields::records")]
     backups: Vec<WireRecord<'a>>,
     total_count: u64,
     /// Documented nowhere for RDS, and believed if it is there.
@@ -226,7 +227,7 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, Decod
 }
 
 /// `named` is the engine of the last record that has one.
-fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Engine>) -> Wire<'a> {
+fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Arc<Engine>>) -> Wire<'a> {
     Wire {
         id: record.id.as_deref(),
         instance_id: record.instance_id.as_deref(),
@@ -241,11 +242,11 @@ fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Engine>) -> Wire<'a> 
 }
 
 /// The engine in words, shared with the record before if it is the same: it nearly always is.
-fn same_or_new(datastore: &Datastore<'_>, named: &mut Option<Engine>) -> Engine {
+fn same_or_new(datastore: &Datastore<'_>, named: &mut Option<Arc<Engine>>) -> Arc<Engine> {
     let (name, version) = datastore.words();
     match named {
-        Some(engine) if *engine.name == *name && *engine.version == *version => engine.clone(),
-        _ => named.insert(engine(datastore)).clone(),
+        Some(engine) if *engine.name == *name && *engine.version == *version => Arc::clone(engine),
+        _ => Arc::clone(named.insert(Arc::new(engine(datastore)))),
     }
 }
 

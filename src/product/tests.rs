@@ -76,7 +76,7 @@ fn the_mysql_example_of_the_documentation_is_read() {
         instance_id: asked,
         instance_name: None,
         instance_status: None,
-        engine: Some(Engine { name: "MySQL".into(), version: "5.6".into() }),
+        engine: Some(Engine { name: "MySQL".into(), version: "5.6".into() }.into()),
         backup_type: RDS.backup_type("auto").unwrap(),
         status: Status::Completed,
         begin: Some(time("2018-08-06T04:41:14Z")),
@@ -106,11 +106,11 @@ fn the_sql_server_example_is_read_with_the_blank_behind_its_key() {
     let asked = instance("a48e43ff268f4c0e879652d65e63d0fbin04");
     let page = (RDS.decode)(body, Some(&asked)).unwrap();
     let backup = &page.entries[0];
-    assert_eq!(backup.id.as_str(), "43e4feaab48f11e89039fa163ebaa7e4br04");
+    assert_eq!(backup.id.to_string(), "43e4feaab48f11e89039fa163ebaa7e4br04");
     assert_eq!(backup.backup_type.name, "manual");
     assert_eq!(
         backup.engine,
-        Some(Engine { name: "SQLServer".into(), version: "2014_WEB".into() })
+        Some(Engine { name: "SQLServer".into(), version: "2014_WEB".into() }.into())
     );
 }
 
@@ -120,7 +120,7 @@ fn the_ddm_example_is_read() {
     let page = (DDM.decode)(body, None).unwrap();
     assert_eq!((page.total, page.limit), (1, Some(10)));
     let backup = &page.entries[0];
-    assert_eq!(backup.id.as_str(), "c131f9339****5cdebe350228br09");
+    assert_eq!(backup.id.to_string(), "c131f9339****5cdebe350228br09");
     assert_eq!(backup.instance_id, instance("169f4f2fd6****04385a18ain09"));
     assert_eq!(backup.instance_name.as_deref(), Some("ddm-test"));
     assert_eq!(backup.instance_status.as_deref(), Some("normal"));

@@ -25,6 +25,7 @@ mod config;
 mod discovery;
 mod docs;
 mod door;
+mod economy;
 mod elsewhere;
 mod faults;
 mod flow;
