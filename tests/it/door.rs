@@ -480,25 +480,28 @@ async fn prometheus_scrapes_over_tls_with_a_certificate_and_a_password_as_docume
         write("client.pem", &certificate.certificate);
         write("client-key.pem", &certificate.key);
         write("password", password);
-        Prometheus::start_in(folder, &documented(door.address())).await
+        Prometheus::start(folder, &documented(door.address())).await
     };
-    let prometheus = start(&own, "correct-horse\n", &door.authority.pem).await;
-    assert_eq!(prometheus.until("up").await, 1.0);
-    assert!(prometheus.until("scrape_samples_scraped").await > 20.0);
-    prometheus.stop().await;
-
     let stranger = Authority::new();
+    let unknown = stranger.issue(&["prometheus.example"], 2100);
     let expired = door.authority.issue(&["prometheus.example"], 2001);
     let misnamed = door.authority.issue(&["other.example"], 2100);
-    for (certificate, password, ca) in [
-        (&own, "wrong", &door.authority.pem),
-        (&own, "correct-horse", &stranger.pem),
-        (&stranger.issue(&["prometheus.example"], 2100), "correct-horse", &door.authority.pem),
-        (&expired, "correct-horse", &door.authority.pem),
-        (&misnamed, "correct-horse", &door.authority.pem),
+    // All at once, since each takes some seconds until it scrapes.
+    let mut started = Vec::new();
+    for (what, certificate, password, ca, up) in [
+        ("as documented", &own, "correct-horse\n", &door.authority.pem, 1.0),
+        ("a wrong password", &own, "wrong", &door.authority.pem, 0.0),
+        ("a server of an unknown authority", &own, "correct-horse", &stranger.pem, 0.0),
+        ("a client of an unknown authority", &unknown, "correct-horse", &door.authority.pem, 0.0),
+        ("an expired client", &expired, "correct-horse", &door.authority.pem, 0.0),
+        ("a client of another name", &misnamed, "correct-horse", &door.authority.pem, 0.0),
     ] {
-        let prometheus = start(certificate, password, ca).await;
-        assert_eq!(prometheus.until("up").await, 0.0, "{password} {}", certificate.certificate);
+        started.push((what, start(certificate, password, ca).await, up));
+    }
+    for (what, prometheus, up) in started {
+        assert_eq!(prometheus.until("up").await, up, "{what}");
+        let samples = prometheus.until("scrape_samples_scraped").await;
+        assert_eq!(samples > 20.0, up == 1.0, "{what}");
         prometheus.stop().await;
     }
     door.daemon.stop().await.unwrap();
