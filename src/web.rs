@@ -136,6 +136,8 @@ async fn connection(
     };
     match handshake {
         Ok(Ok(stream)) => requests(stream, peer, &place, &site, &terms, &stop).await,
+        // Who only looks whether somebody listens, as probes do, was not turned away.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => {
             site.meters.web_refused(Refusal::Handshake);
             debug!(%peer, error = %Chain(&error), "a TLS handshake failed");

@@ -137,6 +137,9 @@ async fn a_scrape_over_tls_is_answered_and_without_it_is_not() {
     let mut answer = Vec::new();
     plain.read_to_end(&mut answer).await.ok();
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"));
+    // A probe by `tcpSocket` is nobody who was turned away.
+    drop(TcpStream::connect(door.address()).await.unwrap());
+    assert!(door.lets_in(&client).await);
     let failed = [("reason", "handshake")];
     assert_eq!(door.count(&client, "clouddb_exporter_web_refusals_total", &failed).await, 1.0);
     assert!(!door.lets_in(&Authority::new().client(None)).await, "a client that does not trust us");
