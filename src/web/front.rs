@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::users::Users;
+use super::users::{Memory, Users};
 use crate::config::web::{Reading, Seen, Web};
 use crate::config::{Loaded, Problem, Problems, first_lines};
 use crate::meter::Meters;
@@ -27,6 +27,7 @@ pub const GAP: Duration = Duration::from_secs(2);
 pub struct Front {
     terms: ArcSwap<Terms>,
     source: Option<Source>,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug)]
@@ -54,8 +55,9 @@ impl Front {
         let Reading { seen, outcome } = Web::load(file);
         let Loaded { config, findings } = outcome?;
         let source = Source { file: file.to_owned(), seen, gap };
-        let terms = ArcSwap::from_pointee(Terms::new(config));
-        Ok((Self { terms, source: Some(source) }, findings))
+        let memory = Arc::default();
+        let terms = ArcSwap::from_pointee(Terms::new(config, &memory));
+        Ok((Self { terms, source: Some(source), memory }, findings))
     }
 
     /// Whether TLS is spoken.
@@ -105,7 +107,7 @@ impl Front {
                     for finding in first_lines(&findings) {
                         warn!("{finding}");
                     }
-                    let old = self.terms.swap(Arc::new(Terms::new(config)));
+                    let old = self.terms.swap(Arc::new(Terms::new(config, &self.memory)));
                     old.replaced.cancel();
                     info!(file = %file.display(), "the web config was reloaded");
                     return;
@@ -139,7 +141,7 @@ impl Front {
 }
 
 impl Terms {
-    fn new(config: Web) -> Self {
+    fn new(config: Web, memory: &Arc<Memory>) -> Self {
         let rate = config.rate_limit.map(|limit| {
             let mut bucket = RateLimiter::builder();
             bucket.max(limit.burst).initial(limit.burst).refill(1).interval(limit.interval);
@@ -148,7 +150,7 @@ impl Terms {
         Self {
             tls: config.tls,
             headers: config.headers,
-            users: (!config.users.is_empty()).then(|| Users::new(config.users)),
+            users: (!config.users.is_empty()).then(|| Users::new(config.users, Arc::clone(memory))),
             rate,
             replaced: CancellationToken::new(),
         }
