@@ -192,16 +192,19 @@ async fn each_kind_of_client_authentication_lets_in_whom_it_says() {
 async fn of_the_clients_only_those_with_an_allowed_name_are_let_in() {
     let door = Door::new(&format!(
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
-         client_allowed_sans: [prometheus.example, 10.0.0.1, 'spiffe://example/prometheus']\n"
+         client_allowed_sans: [prometheus.example, a.b.example, '*.c.example', 10.0.0.1, \
+         'spiffe://example/prometheus']\n"
     ))
     .await;
     for (names, is_in) in [
         (["prometheus.example"].as_slice(), true),
         (&["other.example", "prometheus.example"], true),
         (&["10.0.0.1"], true),
+        (&["*.c.example"], true),
         (&["spiffe://example/prometheus"], true),
         (&["other.example"], false),
-        (&["*.example"], false),
+        (&["*.b.example"], false),
+        (&["a.c.example"], false),
         (&["a.prometheus.example"], false),
         (&["10.0.0.2"], false),
         (&["spiffe://example/prometheus/2"], false),
@@ -296,15 +299,15 @@ async fn without_the_password_of_a_user_nothing_is_told_but_that_it_lives() {
 
 #[tokio::test]
 async fn a_flood_of_wrong_passwords_does_not_keep_those_out_that_are_known() {
-    // The usual cost: one at a time, only some of the flood get their turn.
-    let hash = bcrypt::hash("correct-horse", 10).unwrap();
+    // One at a time, only some of the flood get their turn.
+    let hash = bcrypt::hash("correct-horse", 12).unwrap();
     let door = Door::new(&format!("{TLS}basic_auth_users: {{ ann: '{hash}' }}\n")).await;
     let client = door.authority.client(None);
     let good = basic("ann:correct-horse");
     let first = door.ask(&client, "/metrics", &good).await.unwrap();
     assert!(first.starts_with("HTTP/1.1 200 "), "{first}");
     let mut flood = JoinSet::new();
-    for at in 0..100 {
+    for at in 0..24 {
         let (address, client) = (door.address().to_owned(), Arc::clone(&client));
         flood.spawn(async move {
             let user = if at % 2 == 0 { "ann" } else { "eve" };
@@ -317,7 +320,7 @@ async fn a_flood_of_wrong_passwords_does_not_keep_those_out_that_are_known() {
     assert!(!flood.is_empty(), "the flood goes on");
     answers.extend(flood.join_all().await);
     let count = |status: &str| answers.iter().filter(|it| it.starts_with(status)).count();
-    assert_eq!(count("HTTP/1.1 401 ") + count("HTTP/1.1 429 "), 100);
+    assert_eq!(count("HTTP/1.1 401 ") + count("HTTP/1.1 429 "), 24);
     assert!(count("HTTP/1.1 429 ") > 0, "the processor was kept busy for all of them");
     door.daemon.stop().await.unwrap();
 }
