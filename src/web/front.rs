@@ -156,3 +156,54 @@ impl Terms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::metric;
+
+    fn failures(meters: &Meters) -> f64 {
+        let families = meters.gather();
+        let name = metric::WEB_CONFIG_RELOAD_FAILURES.name;
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        family.get_metric()[0].get_counter().get_value()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_cannot_be_taken_up_counts_once_and_one_that_does_not_last_never() {
+        const GOOD: &str = "rate_limit: { interval: 1s, burst: 1 }\n";
+        const BROKEN: &str = "rate_limit: { interval: 1s, burst: 0 }\n";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yaml");
+        // Of other lengths, since all is written in one tick of the system's clock.
+        let write =
+            |text: &str, spare: usize| fs::write(&file, text.to_owned() + &" ".repeat(spare));
+        write(GOOD, 0).unwrap();
+        let (front, _) = Front::open(&file, GAP).unwrap();
+        let (front, meters) = (Arc::new(front), Meters::new().unwrap());
+        let kept = (Arc::clone(&front), meters.clone());
+        let kept = tokio::spawn(async move { kept.0.keep(&kept.1).await });
+        let first = front.terms();
+
+        sleep(10 * GAP + GAP / 2).await;
+        assert_eq!(failures(&meters), 0.0, "nothing changed");
+        write(BROKEN, 1).unwrap();
+        sleep(GAP).await;
+        write(GOOD, 2).unwrap();
+        assert!(!first.replaced.is_cancelled());
+        sleep(10 * GAP).await;
+        assert_eq!(failures(&meters), 0.0, "it was mended between two looks");
+        assert!(first.replaced.is_cancelled());
+        let second = front.terms();
+        for spare in 3..5 {
+            write(BROKEN, spare).unwrap();
+            sleep(10 * GAP).await;
+            let changes = spare - 2;
+            assert_eq!(failures(&meters), f64::from(u32::try_from(changes).unwrap()));
+        }
+        assert!(!second.replaced.is_cancelled());
+        kept.abort();
+    }
+}
