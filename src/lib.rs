@@ -12,6 +12,8 @@
 //! The words come first: what the cloud's services are (`product`), what a backup is (`backup`),
 //! which metrics there are (`metric`).
 
+#![forbid(unsafe_code)]
+
 // Words.
 pub mod build;
 pub mod clock;

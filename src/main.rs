@@ -1,5 +1,7 @@
 //! The binary: arguments → logging → runtime → command → exit code.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::process::ExitCode;
 

@@ -136,6 +136,8 @@ async fn connection(
     };
     match handshake {
         Ok(Ok(stream)) => requests(stream, peer, &place, &site, &terms, &stop).await,
+        // Who only looks whether somebody listens, as probes do, was not turned away.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => {
             site.meters.web_refused(Refusal::Handshake);
             debug!(%peer, error = %Chain(&error), "a TLS handshake failed");
@@ -201,7 +203,95 @@ fn limited<S: AsyncRead + AsyncWrite>(stream: S) -> TimeoutStream<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, advance};
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::exposition::{self, Latest};
+    use crate::meter::Meters;
+    use crate::snapshot::Board;
+
+    fn site() -> Arc<Site> {
+        let (board, meters) = (Arc::new(Board::default()), Meters::new().unwrap());
+        Arc::new(Site {
+            exposition: Arc::new(Latest::new(Arc::clone(&board), exposition::GAP)),
+            board,
+            front: Arc::default(),
+            crowd: Arc::new(Crowd::new(1, meters.clone())),
+            meters,
+            clock: Clock::system(),
+            telemetry_path: "/metrics".to_owned(),
+            reloader: None,
+            started: Instant::now(),
+            ready_after: Duration::ZERO,
+            ready: AtomicBool::new(true),
+        })
+    }
+
+    /// The peer's end of a connection with little room in between.
+    async fn peer(site: &Arc<Site>) -> (DuplexStream, JoinHandle<()>) {
+        let (ours, theirs) = duplex(128);
+        let (site, place) = (Arc::clone(site), site.crowd.enter().await.unwrap());
+        let served = tokio::spawn(async move {
+            let (terms, stop) = (site.front.terms(), CancellationToken::new());
+            requests(ours, ([127, 0, 0, 1], 1).into(), &place, &site, &terms, &stop).await;
+        });
+        (theirs, served)
+    }
+
+    const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// What the peer has got after so many sips of 16 bytes in so many seconds each, and whether it
+    /// is still connected.
+    async fn sips(count: usize, seconds: u64) -> bool {
+        let (mut peer, served) = peer(&site()).await;
+        peer.write_all(REQUEST).await.unwrap();
+        for _ in 0..count {
+            advance(Duration::from_secs(seconds)).await;
+            if peer.read_exact(&mut [0; 16]).await.is_err() {
+                return false;
+            }
+            tokio::task::yield_now().await;
+        }
+        !served.is_finished()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_be_taken_slowly_but_neither_with_a_long_pause_nor_for_ever() {
+        assert!(sips(10, 5).await, "within a minute");
+        assert!(!sips(20, 31).await, "with pauses of more than half a minute");
+        assert!(!sips(40, 5).await, "for more than a minute");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_to_come_within_a_while_however_steadily_its_bytes_do() {
+        let (mut peer, served) = peer(&site()).await;
+        let mut sent = 0;
+        while peer.write_all(b"G").await.is_ok() {
+            advance(Duration::from_secs(1)).await;
+            tokio::task::yield_now().await;
+            sent += 1;
+            assert!(sent < 100, "it is never cut off");
+        }
+        served.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_between_scrapes_that_are_a_minute_apart() {
+        let (mut peer, _served) = peer(&site()).await;
+        for _ in 0..3 {
+            advance(Duration::from_secs(60)).await;
+            peer.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"healthy\n") {
+                assert!(peer.read_buf(&mut answer).await.unwrap() > 0);
+            }
+        }
+    }
 
     /// Otherwise hyper copies each answer, and a peer that reads slowly holds a copy of its own.
     #[tokio::test]

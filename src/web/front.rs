@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::users::Users;
+use super::users::{Memory, Users};
 use crate::config::web::{Reading, Seen, Web};
 use crate::config::{Loaded, Problem, Problems, first_lines};
 use crate::meter::Meters;
@@ -27,6 +27,7 @@ pub const GAP: Duration = Duration::from_secs(2);
 pub struct Front {
     terms: ArcSwap<Terms>,
     source: Option<Source>,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug)]
@@ -54,8 +55,9 @@ impl Front {
         let Reading { seen, outcome } = Web::load(file);
         let Loaded { config, findings } = outcome?;
         let source = Source { file: file.to_owned(), seen, gap };
-        let terms = ArcSwap::from_pointee(Terms::new(config));
-        Ok((Self { terms, source: Some(source) }, findings))
+        let memory = Arc::default();
+        let terms = ArcSwap::from_pointee(Terms::new(config, &memory));
+        Ok((Self { terms, source: Some(source), memory }, findings))
     }
 
     /// Whether TLS is spoken.
@@ -105,7 +107,7 @@ impl Front {
                     for finding in first_lines(&findings) {
                         warn!("{finding}");
                     }
-                    let old = self.terms.swap(Arc::new(Terms::new(config)));
+                    let old = self.terms.swap(Arc::new(Terms::new(config, &self.memory)));
                     old.replaced.cancel();
                     info!(file = %file.display(), "the web config was reloaded");
                     return;
@@ -139,7 +141,7 @@ impl Front {
 }
 
 impl Terms {
-    fn new(config: Web) -> Self {
+    fn new(config: Web, memory: &Arc<Memory>) -> Self {
         let rate = config.rate_limit.map(|limit| {
             let mut bucket = RateLimiter::builder();
             bucket.max(limit.burst).initial(limit.burst).refill(1).interval(limit.interval);
@@ -148,9 +150,60 @@ impl Terms {
         Self {
             tls: config.tls,
             headers: config.headers,
-            users: (!config.users.is_empty()).then(|| Users::new(config.users)),
+            users: (!config.users.is_empty()).then(|| Users::new(config.users, Arc::clone(memory))),
             rate,
             replaced: CancellationToken::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::metric;
+
+    /// As it is printed.
+    fn failures(meters: &Meters) -> String {
+        let families = meters.gather();
+        let name = metric::WEB_CONFIG_RELOAD_FAILURES.name;
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        family.get_metric()[0].get_counter().get_value().to_string()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_cannot_be_taken_up_counts_once_and_one_that_does_not_last_never() {
+        const GOOD: &str = "rate_limit: { interval: 1s, burst: 1 }\n";
+        const BROKEN: &str = "rate_limit: { interval: 1s, burst: 0 }\n";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yaml");
+        // Of other lengths, since all is written in one tick of the system's clock.
+        let write =
+            |text: &str, spare: usize| fs::write(&file, text.to_owned() + &" ".repeat(spare));
+        write(GOOD, 0).unwrap();
+        let (front, _) = Front::open(&file, GAP).unwrap();
+        let (front, meters) = (Arc::new(front), Meters::new().unwrap());
+        let kept = (Arc::clone(&front), meters.clone());
+        let kept = tokio::spawn(async move { kept.0.keep(&kept.1).await });
+        let first = front.terms();
+
+        sleep(10 * GAP + GAP / 2).await;
+        assert_eq!(failures(&meters), "0", "nothing changed");
+        write(BROKEN, 1).unwrap();
+        sleep(GAP).await;
+        write(GOOD, 2).unwrap();
+        assert!(!first.replaced.is_cancelled());
+        sleep(10 * GAP).await;
+        assert_eq!(failures(&meters), "0", "it was mended between two looks");
+        assert!(first.replaced.is_cancelled());
+        let second = front.terms();
+        for spare in 3..5 {
+            write(BROKEN, spare).unwrap();
+            sleep(10 * GAP).await;
+            assert_eq!(failures(&meters), (spare - 2).to_string());
+        }
+        assert!(!second.replaced.is_cancelled());
+        kept.abort();
     }
 }

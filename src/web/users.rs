@@ -29,11 +29,17 @@ const MOST_KNOWN: usize = 64;
 /// The hash of nothing in particular, at a cost that is filled in.
 const DUMMY: [&str; 2] = ["$2b$", "$CloudDbBackupExporteru.NoPasswordHasThisHash.NoneAtA."];
 
-/// Who may ask, and which pairs were good.
+/// Who may ask.
 pub(super) struct Users {
     hashes: BTreeMap<String, SecretString>,
     /// What the password of a user that is not there is compared with.
     dummy: SecretString,
+    memory: Arc<Memory>,
+}
+
+/// Which pairs were good, and whose turn it is to be tried. Outlives the users: a pair is remembered
+/// with the hash that it was good for, so that it is good only as long as its user has that one.
+pub(super) struct Memory {
     /// Keyed at random by each process; none if there is no randomness to be had, and then nothing
     /// is remembered.
     mac: Option<Hmac<Sha256>>,
@@ -55,18 +61,10 @@ pub(super) enum Verdict {
 
 impl Users {
     /// At least one user, each with a bcrypt hash.
-    pub(super) fn new(hashes: BTreeMap<String, SecretString>) -> Self {
+    pub(super) fn new(hashes: BTreeMap<String, SecretString>, memory: Arc<Memory>) -> Self {
         let cost = |hash: &SecretString| hash.expose_secret().get(4..6).map(str::to_owned);
         let cost = hashes.values().filter_map(cost).max().unwrap_or_default();
-        let mut key = Zeroizing::new([0; 32]);
-        let filled = ring::default_provider().secure_random.fill(&mut *key).ok();
-        Self {
-            hashes,
-            dummy: SecretString::from(DUMMY.join(&cost)),
-            mac: filled.and_then(|()| Hmac::new_from_slice(&*key).ok()),
-            known: Mutex::default(),
-            turns: Arc::new(Semaphore::new(HASHES)),
-        }
+        Self { hashes, dummy: SecretString::from(DUMMY.join(&cost)), memory }
     }
 
     /// Whether the header `Authorization` has the password of one of the users.
@@ -75,7 +73,7 @@ impl Users {
         let found = std::str::from_utf8(&user).ok().and_then(|user| self.hashes.get(user));
         let is_user = found.is_some();
         let hash = found.unwrap_or(&self.dummy).clone();
-        let mac = self.mac.clone().map(|mac| {
+        let mac = self.memory.mac.clone().map(|mac| {
             // With their lengths, so that no two pairs give the same bytes.
             let parts = [&*user, hash.expose_secret().as_bytes(), &*password];
             let whole = parts.iter().fold(mac, |mac, part| {
@@ -83,10 +81,10 @@ impl Users {
             });
             whole.finalize()
         });
-        if mac.as_ref().is_some_and(|mac| self.is_known(mac)) {
+        if mac.as_ref().is_some_and(|mac| self.memory.has(mac)) {
             return Verdict::Good;
         }
-        let turn = timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = timeout(TURN, Arc::clone(&self.memory.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Verdict::Busy };
         // The turn lasts as long as the hash, whoever still waits for it.
         let hashed = spawn_blocking(move || {
@@ -97,17 +95,31 @@ impl Users {
         if !(hashed.await.unwrap_or(false) && is_user) {
             return Verdict::Wrong;
         }
-        self.remember(mac);
+        self.memory.keep(mac);
         Verdict::Good
     }
+}
 
-    fn is_known(&self, mac: &CtOutput<Hmac<Sha256>>) -> bool {
+impl Default for Memory {
+    fn default() -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        let filled = ring::default_provider().secure_random.fill(&mut *key).ok();
+        Self {
+            mac: filled.and_then(|()| Hmac::new_from_slice(&*key).ok()),
+            known: Mutex::default(),
+            turns: Arc::new(Semaphore::new(HASHES)),
+        }
+    }
+}
+
+impl Memory {
+    fn has(&self, mac: &CtOutput<Hmac<Sha256>>) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // In constant time, as the type compares.
         known.iter().any(|known| known == mac)
     }
 
-    fn remember(&self, mac: Option<CtOutput<Hmac<Sha256>>>) {
+    fn keep(&self, mac: Option<CtOutput<Hmac<Sha256>>>) {
         let Some(mac) = mac else { return };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_KNOWN {
@@ -120,6 +132,12 @@ impl Users {
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Users").field("users", &self.hashes.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
     }
 }
 
@@ -143,7 +161,7 @@ mod tests {
     fn users(pairs: &[(&str, &str)]) -> Users {
         let hash = |password: &str| SecretString::from(bcrypt::hash(password, 4).unwrap());
         let hashes = pairs.iter().map(|(user, password)| ((*user).to_owned(), hash(password)));
-        Users::new(hashes.collect())
+        Users::new(hashes.collect(), Arc::default())
     }
 
     fn header(pair: &str) -> HeaderValue {
@@ -183,7 +201,7 @@ mod tests {
         assert!(hash.starts_with("$2b$04$"), "{hash}");
         assert!(bcrypt::verify("a", hash).is_ok_and(|is_same| !is_same));
         // It waits for its turn as others do: nothing is told before.
-        let turn = Arc::clone(&users.turns).acquire_owned().await.unwrap();
+        let turn = Arc::clone(&users.memory.turns).acquire_owned().await.unwrap();
         tokio::time::pause();
         assert_eq!(verdict(&users, "eve:a").await, Verdict::Busy);
         assert_eq!(verdict(&users, "ann:a").await, Verdict::Busy);
@@ -194,8 +212,25 @@ mod tests {
     async fn who_is_known_waits_for_nobody() {
         let users = users(&[("ann", "a")]);
         assert_eq!(verdict(&users, "ann:a").await, Verdict::Good);
-        let _turn = Arc::clone(&users.turns).acquire_owned().await.unwrap();
+        let _turn = Arc::clone(&users.memory.turns).acquire_owned().await.unwrap();
         assert_eq!(verdict(&users, "ann:a").await, Verdict::Good);
+    }
+
+    #[tokio::test]
+    async fn who_is_known_stays_so_with_the_next_users_unless_the_hash_is_another() {
+        let old = users(&[("ann", "a"), ("bob", "b")]);
+        for pair in ["ann:a", "bob:b"] {
+            assert_eq!(verdict(&old, pair).await, Verdict::Good);
+        }
+        let mut hashes = users(&[("bob", "b")]).hashes;
+        hashes.insert("ann".to_owned(), old.hashes["ann"].clone());
+        let new = Users::new(hashes, Arc::clone(&old.memory));
+        let _turn = Arc::clone(&new.memory.turns).acquire_owned().await.unwrap();
+        assert_eq!(verdict(&new, "ann:a").await, Verdict::Good);
+        tokio::time::pause();
+        assert_eq!(verdict(&new, "bob:b").await, Verdict::Busy);
+        let without = Users::new(BTreeMap::new(), Arc::clone(&old.memory));
+        assert_eq!(verdict(&without, "ann:a").await, Verdict::Busy);
     }
 
     #[tokio::test]
@@ -205,11 +240,11 @@ mod tests {
             let pair = format!("ann:{}{at}", "a".repeat(72));
             assert_eq!(verdict(&users, &pair).await, Verdict::Good);
         }
-        assert_eq!(users.known.lock().unwrap().len(), MOST_KNOWN);
+        assert_eq!(users.memory.known.lock().unwrap().len(), MOST_KNOWN);
         let users = self::users(&[("ann", "a")]);
         verdict(&users, "ann:b").await;
         verdict(&users, "eve:a").await;
-        assert_eq!(users.known.lock().unwrap().len(), 0);
+        assert_eq!(users.memory.known.lock().unwrap().len(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::sim::Cloud;
 use flate2::read::GzDecoder;
+use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -86,8 +87,11 @@ async fn prometheus_scrapes_every_sample() {
     let samples: usize =
         Exposition::read(&plain).families().values().map(|family| family.samples.len()).sum();
     let target = daemon.url().trim_start_matches("http://");
-    let job = format!("static_configs: [{{ targets: ['{target}'] }}]");
-    let prometheus = Prometheus::start(&[], &job).await;
+    let config = format!(
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
+         scrape_configs:\n  - job_name: backups\n    static_configs: [{{ targets: ['{target}'] }}]\n"
+    );
+    let prometheus = Prometheus::start(TempDir::new().unwrap(), &config).await;
     assert_eq!(prometheus.until("scrape_samples_scraped").await, samples as f64);
     assert_eq!(prometheus.number("up").await, Some(1.0));
     prometheus.stop().await;

@@ -3,16 +3,17 @@
 use std::io;
 use std::time::Duration;
 
-use clouddb_backup_exporter::sim::{Cloud, Estate, estate};
+use clouddb_backup_exporter::sim::{Cloud, DdmBackup, Estate, estate};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, advance, pause, resume, sleep, timeout};
 
 use crate::authority::Authority;
 use crate::daemon::{Daemon, MOST_CONNECTIONS, Setup};
+use crate::exposition::Exposition;
 use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
 
 async fn quiet() -> (Cloud, Daemon) {
@@ -145,27 +146,90 @@ async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
     daemon.stop().await.unwrap();
 }
 
+/// What presses on the server, and how large its exposition is.
+struct Load {
+    instances: usize,
+    idle: usize,
+    slow: usize,
+    sipping: usize,
+}
+
+/// More than there are places.
+const LOAD: Load = Load { instances: 300, idle: 600, slow: 20, sipping: 20 };
+/// That of `docs/security.md`, with `CLOUDDB_FULL_LOAD`: 25 MB.
+const FULL_LOAD: Load = Load { instances: 5600, idle: 1000, slow: 50, sipping: 50 };
+
+/// Asks for the exposition, and takes next to nothing of it.
+async fn sip(address: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 1024]).await.unwrap();
+    stream
+}
+
 #[tokio::test]
-async fn a_peer_that_takes_its_answers_in_drops_is_cut_off() {
-    let (_cloud, daemon) = quiet().await;
-    let mut stream = greedy(&daemon).await;
-    let mut drop = vec![0; 64 * 1024];
-    for _ in 0..20 {
-        pause();
-        advance(Duration::from_secs(10)).await;
-        resume();
-        // Enough for the server to write some more.
-        for _ in 0..20 {
-            if stream.read(&mut drop).await.unwrap_or(0) == 0 {
-                break;
-            }
+#[expect(clippy::print_stdout, reason = "the figures of the measured run")]
+async fn under_idle_slow_and_greedy_peers_a_scrape_is_answered_polls_go_on_and_memory_has_a_bound()
+{
+    crypto();
+    let is_full = std::env::var_os("CLOUDDB_FULL_LOAD").is_some();
+    let load = if is_full { FULL_LOAD } else { LOAD };
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let now = cloud.clock().now();
+    cloud.change(|estate| {
+        for at in 0..load.instances {
+            let id = format!("{at:032x}in09");
+            let backup = DdmBackup::normal(&id, &id, "auto_metadata", now, now);
+            estate.projects[0].ddm_backups.push(backup);
         }
-        sleep(Duration::from_millis(20)).await;
+    });
+    let setup = Setup { poll: "interval: 2s", ..Setup::new(&cloud) };
+    let (_folder, flag) = folder_with(&setup.with_ddm().text(&cloud));
+    let running = Running::start(&[&flag]).await;
+    let is_whole =
+        |it: &Exposition| it.values("clouddb_instance_info", &[]).len() == load.instances;
+    let before = running.until(is_whole).await;
+    let mut peers = Vec::new();
+    for at in 0..load.sipping.max(load.slow) {
+        if at < load.sipping {
+            peers.push(sip(&running.address).await);
+        }
+        if at < load.slow {
+            let mut stream = TcpStream::connect(&running.address).await.unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.unwrap();
+            peers.push(stream);
+        }
     }
-    let slow = [("reason", "slow")];
-    let slow = daemon.metrics().await.value("clouddb_exporter_web_refusals_total", &slow);
-    assert_eq!(slow, Some(1.0));
-    daemon.stop().await.unwrap();
+    for _ in 0..load.idle {
+        peers.push(TcpStream::connect(&running.address).await.unwrap());
+    }
+    let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
+    let resident = |it: &Exposition| it.value("process_resident_memory_bytes", &[]).unwrap();
+    let mut most = 0_f64;
+    let mut slowest = Duration::ZERO;
+    loop {
+        let begin = Instant::now();
+        let text = timeout(PATIENCE, running.get("/metrics")).await.expect("it is answered");
+        slowest = slowest.max(begin.elapsed());
+        let after = Exposition::read(&text);
+        assert!(is_whole(&after));
+        most = most.max(resident(&after));
+        if polls(&after) >= polls(&before) + 3.0 {
+            // A few versions of the exposition, each plain and packed, and what is next.
+            let bound = resident(&before) + 6.0 * text.len() as f64 + 64.0 * 1024.0 * 1024.0;
+            assert!(most < bound, "{most} bytes instead of {}", resident(&before));
+            println!(
+                "exposition {} bytes, memory {} before, {most} at most, slowest scrape {slowest:?}",
+                text.len(),
+                resident(&before)
+            );
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "polls do not go on");
+    }
+    assert_eq!(running.end("-TERM").await, Some(0));
 }
 
 #[tokio::test]
@@ -300,7 +364,7 @@ async fn without_file_descriptors_the_server_waits_and_goes_on_when_there_are_so
     let (_folder, flag) = folder_with(&setup.with_ddm().text(&cloud));
     let running = Running::start(&[&flag]).await;
     let most = running.get("/metrics").await;
-    let most = crate::exposition::Exposition::read(&most).value("process_max_fds", &[]).unwrap();
+    let most = Exposition::read(&most).value("process_max_fds", &[]).unwrap();
     let id = running.child.id().unwrap();
     limit_files(id, "3:").await;
     let waiting = TcpStream::connect(&running.address).await.unwrap();
@@ -334,7 +398,7 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_the_polls_keep_
     for _ in 0..200 {
         idle.push(TcpStream::connect(&running.address).await.unwrap());
     }
-    let polls = |it: &crate::exposition::Exposition| it.value("clouddb_polls_total", &[]).unwrap();
+    let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
     let before = polls(&running.until(|_| true).await);
     let after = running.until(|it| polls(it) >= before + 3.0).await;
     assert_eq!(after.value("clouddb_poll_success", &[]), Some(1.0));

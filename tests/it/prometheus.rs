@@ -22,22 +22,8 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts with the keys of one scrape job, and files beside its config.
-    pub(crate) async fn start(files: &[(&str, &str)], job: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        let text = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-             scrape_configs:\n  - job_name: backups\n{}",
-            indented(job)
-        );
-        Self::start_in(folder, &text).await
-    }
-
-    /// Starts with a config of its own, in a folder with the files that it names.
-    pub(crate) async fn start_in(folder: TempDir, text: &str) -> Self {
+    /// Starts with the text of its config, in a folder with the files that this names.
+    pub(crate) async fn start(folder: TempDir, text: &str) -> Self {
         let config = folder.path().join("prometheus.yml");
         std::fs::write(&config, text).unwrap();
         let mut child = Command::new(program())
@@ -94,8 +80,4 @@ fn program() -> PathBuf {
     let promtool = std::env::var_os("CLOUDDB_TEST_PROMTOOL")
         .expect("CLOUDDB_TEST_PROMTOOL names promtool; tests/run gets it and sets this");
     Path::new(&promtool).with_file_name("prometheus")
-}
-
-fn indented(job: &str) -> String {
-    job.lines().map(|line| format!("    {line}\n")).collect()
 }
