@@ -4,9 +4,12 @@
 //! M1: twenty instances with 2,016 records each, and with 100,800; and where all of them are counted
 //! (`incremental_lookback: all`). M3: after 1,000 rounds against after 10.
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     }
     let growths: Vec<f64> = (0..ROUNDS).map(|_| growth()).collect();
     let goal = Goal::AtMost { must: 1.1, aim: 1.02 };
+    per_instance();
     goals.tell("M3", "RSS after 1,000 rounds ÷ after 10", &growths, goal);
     goals.end()
 }
@@ -71,6 +75,24 @@ fn peak(records: usize, settings: &str) -> f64 {
     let daemon = Daemon::start(&common::config(&endpoint, settings, "", INSTANCES));
     daemon.wait_for_polls(INSTANCES, 1);
     daemon.memory("VmHWM")
+}
+
+/// What one more instance needs, with a week of incrementals.
+fn per_instance() {
+    let resident = |instances: usize| {
+        let server = Server::responding(|request| common::list(request, 2016));
+        let endpoint = format!("http://{}", server.address);
+        let daemon = Daemon::start(&common::config(&endpoint, "interval: 20s", "", instances));
+        daemon.wait_for_polls(instances, 3);
+        (daemon.memory("VmRSS"), daemon.memory("VmHWM"))
+    };
+    let (few, many) = (resident(INSTANCES), resident(1000));
+    let each = (many.0 - few.0) * 1024.0 / (1000 - INSTANCES) as f64;
+    println!(
+        "    {INSTANCES} instances: {:.1} MiB resident, {:.1} at most; 1000: {:.1} and {:.1}; {each:.1} \
+         KiB an instance",
+        few.0, few.1, many.0, many.1
+    );
 }
 
 /// By how much a process grows that polls, shows and renders in rounds of five minutes of a clock that

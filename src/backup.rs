@@ -58,8 +58,6 @@ impl Form {
         let (digits, product) = id.as_bytes().split_last_chunk::<4>()?;
         let (pairs, []) = digits.as_chunks::<2>() else { return None };
         let pairs: &[[u8; 2]; 16] = pairs.try_into().ok()?;
-        // No branch for each digit, as the `hex` crate has it: nobody can predict the next one.
-        let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
         let is_digit = pairs.iter().flatten().fold(0, |seen, digit| seen | value(*digit)) < 16;
         let packed = pairs.map(|[high, low]| (value(high) << 4) | value(low));
         // Half a character would be none.
@@ -67,18 +65,19 @@ impl Form {
     }
 }
 
-/// The values of the digits by their bytes. Capital ones are none, since they would not come back as
-/// they were.
-const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut value: u8 = 0;
-    while value < 16 {
-        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-        values[digit as usize] = value;
-        value += 1;
+/// The value of a digit, without a branch: nobody can predict the next digit. A capital one is none,
+/// since it would not come back as it was.
+fn value(digit: u8) -> u8 {
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if decimal < 10 {
+        decimal
+    } else if letter < 6 {
+        letter + 10
+    } else {
+        NO_DIGIT
     }
-    values
-};
+}
+
 const NO_DIGIT: u8 = 0xff;
 
 /// By its digits alone, which differ.
