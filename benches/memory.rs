@@ -103,11 +103,11 @@ fn growth() -> f64 {
         .args(["--bench", CHILD, &format!("http://{}", server.address)])
         .output()
         .unwrap();
-    let text = String::from_utf8(copy.stdout).unwrap();
-    print!("    {text}");
     assert!(copy.status.success(), "{}", String::from_utf8_lossy(&copy.stderr));
-    let words: Vec<f64> = text.split_whitespace().filter_map(|it| it.parse().ok()).collect();
-    words[1] / words[0]
+    let text = String::from_utf8(copy.stdout).unwrap();
+    let resident: Vec<f64> = text.split_whitespace().map(|it| it.parse().unwrap()).collect();
+    println!("    {:.1} MiB after 10 rounds, {:.1} MiB after 1,000", resident[0], resident[1]);
+    resident[1] / resident[0]
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -140,5 +140,5 @@ async fn thousand_rounds(endpoint: &str) {
         }
         clock.advance(common::ROUND);
     }
-    println!("{:.2} MiB after 10 rounds, {:.2} MiB after 1,000", resident[0], resident[1]);
+    println!("{} {}", resident[0], resident[1]);
 }
