@@ -4,8 +4,12 @@
 //! simulated cloud counts (C1). Once with 200 records an instance, and once with 20,000 (C2). And how
 //! long a round takes that the budget bounds, with 50 ms an answer (C3).
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,

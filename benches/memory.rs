@@ -4,9 +4,12 @@
 //! M1: twenty instances with 2,016 records each, and with 100,800; and where all of them are counted
 //! (`incremental_lookback: all`). M3: after 1,000 rounds against after 10.
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     }
     let growths: Vec<f64> = (0..ROUNDS).map(|_| growth()).collect();
     let goal = Goal::AtMost { must: 1.1, aim: 1.02 };
+    per_instance();
     goals.tell("M3", "RSS after 1,000 rounds ÷ after 10", &growths, goal);
     goals.end()
 }
@@ -73,6 +77,24 @@ fn peak(records: usize, settings: &str) -> f64 {
     daemon.memory("VmHWM")
 }
 
+/// What one more instance needs, with a week of incrementals.
+fn per_instance() {
+    let resident = |instances: usize| {
+        let server = Server::responding(|request| common::list(request, 2016));
+        let endpoint = format!("http://{}", server.address);
+        let daemon = Daemon::start(&common::config(&endpoint, "interval: 20s", "", instances));
+        daemon.wait_for_polls(instances, 3);
+        (daemon.memory("VmRSS"), daemon.memory("VmHWM"))
+    };
+    let (few, many) = (resident(INSTANCES), resident(1000));
+    let each = (many.0 - few.0) * 1024.0 / (1000 - INSTANCES) as f64;
+    println!(
+        "    {INSTANCES} instances: {:.1} MiB resident, {:.1} at most; 1000: {:.1} and {:.1}; {each:.1} \
+         KiB an instance",
+        few.0, few.1, many.0, many.1
+    );
+}
+
 /// By how much a process grows that polls, shows and renders in rounds of five minutes of a clock that
 /// is moved on. The pages are made by this process, the polls by a copy of it.
 fn growth() -> f64 {
@@ -81,11 +103,11 @@ fn growth() -> f64 {
         .args(["--bench", CHILD, &format!("http://{}", server.address)])
         .output()
         .unwrap();
-    let text = String::from_utf8(copy.stdout).unwrap();
-    print!("    {text}");
     assert!(copy.status.success(), "{}", String::from_utf8_lossy(&copy.stderr));
-    let words: Vec<f64> = text.split_whitespace().filter_map(|it| it.parse().ok()).collect();
-    words[1] / words[0]
+    let text = String::from_utf8(copy.stdout).unwrap();
+    let resident: Vec<f64> = text.split_whitespace().map(|it| it.parse().unwrap()).collect();
+    println!("    {:.1} MiB after 10 rounds, {:.1} MiB after 1,000", resident[0], resident[1]);
+    resident[1] / resident[0]
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -118,5 +140,5 @@ async fn thousand_rounds(endpoint: &str) {
         }
         clock.advance(common::ROUND);
     }
-    println!("{:.2} MiB after 10 rounds, {:.2} MiB after 1,000", resident[0], resident[1]);
+    println!("{} {}", resident[0], resident[1]);
 }

@@ -3,8 +3,12 @@
 //! `cargo bench --bench peers [-- INSTANCES]`. `CLOUDDB_TEST_PYTHON` names a Python that has
 //! `tests/requirements.txt`; `tests/run` makes one in `.tools/venv`.
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -4,9 +4,12 @@
 //!
 //! The client has a thread, whose CPU time is read; the server has another, with bodies made before.
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -22,9 +25,7 @@ use std::time::Duration;
 
 use clouddb_backup_exporter::backup::InstanceId;
 use clouddb_backup_exporter::clock::Clock;
-use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress};
 use clouddb_backup_exporter::product;
-use clouddb_backup_exporter::snapshot::Reading;
 use common::{Goal, Goals, Pages, Server, Way, median, spread, thread_cpu};
 use tokio::task::JoinSet;
 
@@ -65,7 +66,7 @@ fn poll(pages: &Arc<Pages>, instances: usize, goals: &mut Goals) {
         let floor = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(30));
         let floor = floor.no_proxy().build().unwrap();
         // Also the warm-up; what it asked is what the floor asks.
-        assert_eq!(full_poll(&way).await.0, instances * RECORDS);
+        assert_eq!(common::full_poll(&way, IN_FLIGHT).await.0, instances * RECORDS);
         let questions = std::mem::take(&mut *questions.lock().unwrap());
         let answers: usize = questions.values().map(Vec::len).sum();
         let queue: Vec<Vec<String>> = questions.into_values().collect();
@@ -75,7 +76,7 @@ fn poll(pages: &Arc<Pages>, instances: usize, goals: &mut Goals) {
             let begin = thread_cpu();
             drop_all(&floor, &endpoint, &queue).await;
             let middle = thread_cpu();
-            let (records, summing) = full_poll(&way).await;
+            let (records, summing) = common::full_poll(&way, IN_FLIGHT).await;
             assert_eq!(records, instances * RECORDS);
             dropped.push(middle - begin);
             polled.push(thread_cpu() - middle);
@@ -94,36 +95,6 @@ fn poll(pages: &Arc<Pages>, instances: usize, goals: &mut Goals) {
         let goal = Goal::AtMost { must: 6.0, aim: 4.0 };
         goals.tell("P1", "CPU of a full poll ÷ floor client", &ratios, goal);
     });
-}
-
-/// Reads and sums up all targets, some at a time. Gives the number of records, and the CPU time of
-/// summing up.
-async fn full_poll(way: &Arc<Way>) -> (usize, f64) {
-    let summing = Arc::new(Mutex::new(0.0));
-    let next = Arc::new(Mutex::new(way.targets.clone()));
-    let mut readers = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
-        let (way, next) = (Arc::clone(way), Arc::clone(&next));
-        let summing = Arc::clone(&summing);
-        readers.spawn(async move {
-            let mut records = 0;
-            loop {
-                let Some(target) = next.lock().unwrap().pop() else { return records };
-                let (now, progress) = (way.clock.now(), Progress::default());
-                let memory = Memory::default();
-                let read =
-                    listing::read(&way.client, &target, &way.rhythm, &memory, now, &progress);
-                let Listing { backups, counted_from, .. } = read.await.unwrap();
-                records += backups.len();
-                let begin = thread_cpu();
-                drop(Reading::new(&target, &backups, counted_from, now));
-                *summing.lock().unwrap() += thread_cpu() - begin;
-            }
-        });
-    }
-    let records = readers.join_all().await.into_iter().sum();
-    let summing = *summing.lock().unwrap();
-    (records, summing)
 }
 
 /// Asks the same and drops the answers.

@@ -4,9 +4,12 @@
 //!
 //! The servers have a thread each, whose CPU time is read; the client has another.
 
-#![expect(
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -21,6 +21,9 @@ pub use fault::{Role, check};
 /// The most an answer may hold, unpacked.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
+/// A page of any list fits into so much; a larger body is given room as it comes.
+const LIKELY_BODY_BYTES: usize = 64 * 1024;
+
 /// The header of a token.
 pub const TOKEN_HEADER: &str = "x-auth-token";
 
@@ -171,7 +174,8 @@ impl From<reqwest::Error> for Broken {
 }
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Broken> {
-    let mut body = Vec::new();
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(length.unwrap_or(0).min(LIKELY_BODY_BYTES));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Broken::TooLarge);

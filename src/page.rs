@@ -12,6 +12,9 @@ use crate::product::{Entry, Page};
 /// The most pages one walk may have.
 pub const MAX_PAGES: u64 = 10_000;
 
+/// Room is made ahead for so many entries at most, whatever total is promised.
+const MOST_EXPECTED: u64 = 4096;
+
 /// A list that was read to its end and adds up.
 #[derive(Debug)]
 pub struct Walk<E> {
@@ -136,9 +139,10 @@ async fn pass<P: Paged>(
         None => most_pages(head.total, limit)?,
         Some(most) => most,
     };
+    let expected = usize::try_from(head.total.min(MOST_EXPECTED)).unwrap_or(0);
     let mut pass = Pass {
-        entries: Vec::new(),
-        ids: HashSet::new(),
+        entries: Vec::with_capacity(expected),
+        ids: HashSet::with_capacity(expected),
         came: 0,
         total: head.total,
         limit,

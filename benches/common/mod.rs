@@ -11,17 +11,18 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::{env, fs};
 
 use clouddb_backup_exporter::account::{Account, Patience, Terms};
 use clouddb_backup_exporter::client::Client;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
-use clouddb_backup_exporter::listing::Rhythm;
+use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress, Rhythm};
 use clouddb_backup_exporter::meter::Meters;
 use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::sim::{Estate, RdsInstance, Schedule};
+use clouddb_backup_exporter::snapshot::Reading;
 use clouddb_backup_exporter::target::{self, Target};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -34,6 +35,8 @@ use jiff::{SignedDuration, Timestamp, civil};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// Whether to measure: `cargo test --all-targets` runs the benches too.
 pub(crate) fn is_asked() -> bool {
@@ -140,6 +143,22 @@ impl Server {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
+                tokio::spawn(converse(stream, Arc::clone(&answer)));
+            }
+        })
+    }
+
+    /// The same by TLS.
+    pub(crate) fn answering_by_tls(
+        acceptor: TlsAcceptor,
+        answer: impl Fn(&str) -> Bytes + Send + Sync + 'static,
+    ) -> Self {
+        let answer = Arc::new(move |request: &Request<Incoming>| answer(path_and_query(request)));
+        Self::start(|listener| async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let stream = acceptor.accept(stream).await.unwrap();
                 tokio::spawn(converse(stream, Arc::clone(&answer)));
             }
         })
@@ -356,4 +375,34 @@ impl Way {
         };
         Self { client, targets: target::targets(&config, &[]), rhythm, clock }
     }
+}
+
+/// Reads and sums up all targets, some at a time. Gives the number of records, and the CPU time of
+/// summing up.
+pub(crate) async fn full_poll(way: &Arc<Way>, in_flight: usize) -> (usize, f64) {
+    let summing = Arc::new(Mutex::new(0.0));
+    let next = Arc::new(Mutex::new(way.targets.clone()));
+    let mut readers = JoinSet::new();
+    for _ in 0..in_flight {
+        let (way, next) = (Arc::clone(way), Arc::clone(&next));
+        let summing = Arc::clone(&summing);
+        readers.spawn(async move {
+            let mut records = 0;
+            loop {
+                let Some(target) = next.lock().unwrap().pop() else { return records };
+                let (now, progress) = (way.clock.now(), Progress::default());
+                let memory = Memory::default();
+                let read =
+                    listing::read(&way.client, &target, &way.rhythm, &memory, now, &progress);
+                let Listing { backups, counted_from, .. } = read.await.unwrap();
+                records += backups.len();
+                let begin = thread_cpu();
+                drop(Reading::new(&target, &backups, counted_from, now));
+                *summing.lock().unwrap() += thread_cpu() - begin;
+            }
+        });
+    }
+    let records = readers.join_all().await.into_iter().sum();
+    let summing = *summing.lock().unwrap();
+    (records, summing)
 }

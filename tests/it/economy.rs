@@ -149,7 +149,8 @@ async fn a_steady_poll_takes_little_more_than_two_calls_however_many_backups_the
     let few = calls_per_poll(&mut steady(2, 7, |_| {}).await).await;
     let many = calls_per_poll(&mut steady(2, 30, |_| {}).await).await;
     assert!(few <= 2.4, "{few}");
-    assert!(many <= few, "{many} and {few}");
+    // Not quite the same: what is done once an hour and once a day is so at a time of the target's own.
+    assert!(many <= 1.05 * few, "{many} and {few}");
 }
 
 #[tokio::test]
