@@ -1,7 +1,8 @@
 //! The program beside an exporter on the vendor's SDK (`benches/peers/exporter.py`), each as a process
-//! against the same simulated cloud, one round; the other reads all records, and the
-//! program what it counts: `cargo bench --bench peers [-- INSTANCES]`. `CLOUDDB_TEST_PYTHON` names a Python that has
-//! `tests/requirements.txt`; `tests/run` makes one in `.tools/venv`.
+//! against the same simulated cloud, one round. The other reads all records; the program reads what it
+//! counts, which is a day of incrementals by default, and then all of them.
+//! `cargo bench --bench peers [-- INSTANCES]`; `CLOUDDB_TEST_PYTHON` names a Python that has
+//! `tests/requirements.txt`, and `tests/run` makes one in `.tools/venv`.
 
 #![allow(
     clippy::cast_possible_truncation,

@@ -146,8 +146,8 @@ async fn calls_per_poll(polls: &mut Polls) -> f64 {
 
 #[tokio::test]
 async fn a_steady_poll_takes_little_more_than_two_calls_however_many_backups_there_are() {
-    let few = calls_per_poll(&mut steady(2, 4, |_| {}).await).await;
-    let many = calls_per_poll(&mut steady(2, 10, |_| {}).await).await;
+    let few = calls_per_poll(&mut steady(1, 4, |_| {}).await).await;
+    let many = calls_per_poll(&mut steady(1, 10, |_| {}).await).await;
     assert!(few <= 2.4, "{few}");
     // Not quite the same: what is done once an hour and once a day is so at a time of the target's own.
     assert!(many <= 1.05 * few, "{many} and {few}");
@@ -155,14 +155,14 @@ async fn a_steady_poll_takes_little_more_than_two_calls_however_many_backups_the
 
 #[tokio::test]
 async fn where_each_type_is_asked_by_itself_a_steady_poll_takes_a_call_per_type() {
-    let mut polls = steady(2, 4, |it| it.untyped_holds_incrementals = true).await;
+    let mut polls = steady(1, 4, |it| it.untyped_holds_incrementals = true).await;
     let calls = calls_per_poll(&mut polls).await;
     assert!(calls <= 3.5, "{calls}");
 }
 
 #[tokio::test]
 async fn what_polls_remember_does_not_grow() {
-    let mut polls = steady(2, 4, |_| {}).await;
+    let mut polls = steady(1, 4, |_| {}).await;
     let mut remembered = Vec::new();
     for _ in 0..ROUNDS {
         polls.round().await;
