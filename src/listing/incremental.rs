@@ -82,15 +82,15 @@ async fn since(
     if let Some(like) = backups.first().cloned() {
         backups.extend(older.into_backups(&like, backup_type));
     }
-    let own = of_type(&backups, backup_type);
+    let own = || of_type(&backups, backup_type);
     if lookback == Lookback::All {
         // A window may leave out what has no end yet, which the whole list has.
         let all = reader.page(Some(backup_type), None, 0, 1).await?;
-        if all.total != own.len() as u64 {
+        if all.total != own().count() as u64 {
             return Ok(None);
         }
     }
-    let kept = Kept::of(&own, lookback, kept.reaches_back(), kept.whole_due());
+    let kept = Kept::of(own(), lookback, kept.reaches_back(), kept.whole_due());
     let known_until = laid.and_then(|laid| laid.checked_add(MARGIN).ok());
     Ok(Some(Incrementals { backups, counted_from, known_until, kept }))
 }
@@ -105,7 +105,7 @@ async fn whole(
 ) -> Result<Incrementals, Fault> {
     let Lookback::Last(length) = lookback else {
         let backups = reader.walk(Some(backup_type), None).await?.entries;
-        let kept = Kept::of(&of_type(&backups, backup_type), lookback, false, whole_due);
+        let kept = Kept::of(of_type(&backups, backup_type), lookback, false, whole_due);
         return Ok(Incrementals { backups, counted_from: None, known_until: None, kept });
     };
     let mut length = signed(length);
@@ -128,16 +128,15 @@ async fn whole(
             }
         }
     }
-    let own = of_type(&backups, backup_type);
-    let reaches_back =
-        own.iter().any(|backup| backup.begin.is_some() && backup.begin < counted_from);
-    let kept = Kept::of(&own, lookback, reaches_back, whole_due);
+    let own = || of_type(&backups, backup_type);
+    let reaches_back = own().any(|backup| backup.begin.is_some() && backup.begin < counted_from);
+    let kept = Kept::of(own(), lookback, reaches_back, whole_due);
     Ok(Incrementals { backups, counted_from, known_until, kept })
 }
 
 /// A server that ignores the type brings others too; they are taken, and not kept.
-fn of_type(backups: &[Backup], backup_type: BackupType) -> Vec<Backup> {
-    backups.iter().filter(|backup| backup.backup_type == backup_type).cloned().collect()
+fn of_type(backups: &[Backup], backup_type: BackupType) -> impl Iterator<Item = &Backup> + Clone {
+    backups.iter().filter(move |backup| backup.backup_type == backup_type)
 }
 
 fn has_success(backups: &[Backup], backup_type: BackupType) -> bool {

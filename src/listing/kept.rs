@@ -59,13 +59,14 @@ const TAIL: usize = 60;
 impl Kept {
     /// What to keep of all records of the lookback and the last success. None if that would not be
     /// enough to do without them next time.
-    pub(super) fn of(
-        backups: &[Backup],
+    pub(super) fn of<'a>(
+        backups: impl Iterator<Item = &'a Backup> + Clone,
         lookback: Lookback,
         reaches_back: bool,
         whole_due: Timestamp,
     ) -> Option<Self> {
-        let known = if backups.is_empty() { None } else { Some(Known::of(backups)?) };
+        let is_empty = backups.clone().next().is_none();
+        let known = if is_empty { None } else { Some(Known::of(backups)?) };
         Some(Self { lookback, whole_due, reaches_back, known })
     }
 
@@ -119,16 +120,16 @@ impl Kept {
 }
 
 impl Known {
-    fn of(backups: &[Backup]) -> Option<Self> {
-        let success = backups.iter().filter(|backup| backup.status == Status::Completed);
+    fn of<'a>(backups: impl Iterator<Item = &'a Backup> + Clone) -> Option<Self> {
+        let success = backups.clone().filter(|backup| backup.status == Status::Completed);
         let success = success.max_by_key(|backup| (backup.ended(), backup.begin, &backup.id))?;
         let mut from = success.begin?;
-        for backup in backups.iter().filter(|backup| !backup.finished()) {
+        for backup in backups.clone().filter(|backup| !backup.finished()) {
             from = from.min(backup.begin?);
         }
         let from = from.checked_sub(LATE).unwrap_or(from);
         let mut older = Vec::new();
-        for backup in backups.iter().filter(|backup| backup.finished()) {
+        for backup in backups.filter(|backup| backup.finished()) {
             let begin = backup.begin?;
             if begin < from {
                 older.push(Finished {
