@@ -102,7 +102,13 @@ impl Client {
         query: &(impl Fn(Timestamp) -> Query + Sync),
         count: &RequestCount,
     ) -> Result<Vec<u8>, Fault> {
-        let path = instance_id.map_or_else(|| api.path.to_owned(), |id| api.path_of(id));
+        let path = match instance_id {
+            Some(id) => api.path_of(id).ok_or_else(|| {
+                let message = format!("the instance id `{id}` has a character that no id has");
+                Fault::new(Reason::Decode, message)
+            })?,
+            None => api.path.to_owned(),
+        };
         let path = format!("/{}/{}/{path}", api.version, self.project_id().await?);
         let account = self.access.account();
         let mut proof = self.access.proof().await?;

@@ -123,9 +123,12 @@ impl Product {
 }
 
 impl Api {
-    /// Its path for an instance.
-    pub fn path_of(&self, instance_id: &InstanceId) -> String {
-        self.path.replace("{id}", instance_id.as_str())
+    /// Its path for an instance. None if the id, which is foreign text, would be more than a part of
+    /// it.
+    pub fn path_of(&self, instance_id: &InstanceId) -> Option<String> {
+        let id = instance_id.as_str();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        id.bytes().all(is_plain).then(|| self.path.replace("{id}", id))
     }
 }
 

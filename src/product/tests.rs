@@ -589,3 +589,13 @@ fn an_answer_that_does_not_tell_what_can_be_restored_does_not_say_that_nothing_c
         error.unwrap_err().starts_with("the `end_time` is `9223372036854775807`, which is not")
     );
 }
+
+#[test]
+fn an_id_that_is_more_than_a_part_of_a_path_gets_no_path() {
+    let api = RDS.policy.as_ref().unwrap().api;
+    let path = |id: &str| api.path_of(&instance(id));
+    assert_eq!(path("a_1-Bin01").as_deref(), Some("instances/a_1-Bin01/backups/policy"));
+    for id in ["a/b", "..", "a?b", "a#b", "a b", "a%2f", "ä"] {
+        assert_eq!(path(id), None, "{id}");
+    }
+}
