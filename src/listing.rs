@@ -97,7 +97,7 @@ pub async fn read(
     let Memory { mut untyped, kept } = memory.clone();
     let lists = (target.product.lists)(target.instance_id());
     let is_due = target.product.untyped && untyped.is_due(rhythm, now);
-    if !is_due && untyped.stands_for_full() && !reading.full_by_untyped(lists).await? {
+    if !is_due && untyped.stands_for_full() && !reading.full_by_untyped().await? {
         untyped.distrust(now);
     }
     if !reading.found.is_full_whole {
@@ -132,7 +132,8 @@ pub async fn read(
     found.add(only_untyped);
     progress.records.store(found.backups.len() as u64, Ordering::Relaxed);
     Ok(Listing {
-        counted_from: found.counted_from,
+        // Of incrementals that have no list of their own, too, those of the lookback are counted.
+        counted_from: found.counted_from.or_else(|| begin_of(rhythm.lookback, now)),
         known_until: found.known_until,
         memory: Memory { untyped, kept: found.kept },
         backups: found.backups.into_values().collect(),
@@ -201,10 +202,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads the full types by the list without a type. False if that contradicts itself.
-    async fn full_by_untyped(&mut self, lists: &[List]) -> Result<bool, Fault> {
-        let windowed: Vec<BackupType> =
-            lists.iter().filter(|list| list.windowed).filter_map(|list| list.backup_type).collect();
-        let Some(backups) = full::by_untyped(&self.reader, &windowed).await? else {
+    async fn full_by_untyped(&mut self) -> Result<bool, Fault> {
+        let Some(backups) = full::by_untyped(&self.reader).await? else {
             return Ok(false);
         };
         self.found.is_full_whole = true;

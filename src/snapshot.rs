@@ -49,6 +49,9 @@ pub struct TargetState {
     pub last_fault: Option<(Timestamp, Fault)>,
     /// What the last successful poll brought.
     pub reading: Option<Arc<Reading>>,
+    /// Whether its instance was shown before the settings changed: what is shown does not go because
+    /// more is asked for.
+    pub was_shown: bool,
     /// Whether its own list, when it was asked last, knew the target at all.
     pub is_found: Option<bool>,
     /// What is known by the instance list that it is on, where one is read.
@@ -125,6 +128,7 @@ impl TargetState {
             failures: 0,
             last_fault: None,
             reading: None,
+            was_shown: false,
             is_found: None,
             estate: None,
             policy: Looked::default(),
@@ -137,6 +141,7 @@ impl TargetState {
     /// the settings do not ask for any more is forgotten.
     fn taken_over(&self, target: Arc<Target>, estate: Option<Arc<Estate>>) -> Self {
         Self {
+            was_shown: self.was_shown || !self.shown().is_empty(),
             policy: if target.policy { self.policy.clone() } else { Looked::default() },
             restore_window: match target.restore_window {
                 Some(_) => self.restore_window.clone(),
@@ -155,7 +160,10 @@ impl TargetState {
         Self {
             is_found: match &outcome.fault {
                 None => Some(true),
-                Some(fault) if fault.reason == Reason::NotFound => Some(false),
+                // Not if it was the sign-in or the look-up of the project that found nothing.
+                Some(fault) if fault.reason == Reason::NotFound && outcome.requests > 0 => {
+                    Some(false)
+                }
                 Some(_) => self.is_found,
             },
             last_success: if failed { self.last_success } else { Some(outcome.ended) },
@@ -453,6 +461,41 @@ mod tests {
         let healed = failed.after(&outcome(40, None), Some(&newer));
         assert_eq!((healed.last_success, healed.failures), (Some(at(40)), 0));
         assert!(Arc::ptr_eq(healed.reading.as_ref().unwrap(), &newer));
+    }
+
+    #[test]
+    fn only_an_answer_about_the_lists_says_that_an_instance_is_not_there() {
+        let new = TargetState::new(Arc::clone(&targets()[0]));
+        let gone = outcome(10, Some(Fault::new(Reason::NotFound, "no such instance")));
+        assert_eq!(new.after(&gone, None).is_found, Some(false));
+        // IAM has no such project, and no list was asked for.
+        let unasked = PollOutcome { requests: 0, ..gone };
+        assert_eq!(new.after(&unasked, None).is_found, None);
+    }
+
+    #[test]
+    fn what_was_shown_stays_when_a_policy_is_asked_for_from_now_on() {
+        let target = &targets()[0];
+        let shown = TargetState::new(Arc::clone(target))
+            .after(&outcome(10, None), Some(&Arc::new(reading(target, &[]))));
+        let with_policy = || {
+            let Target { project, project_id, product, endpoint, .. } = &**target;
+            Arc::new(Target {
+                project: project.clone(),
+                project_id: project_id.clone(),
+                product,
+                endpoint: endpoint.clone(),
+                credential: Arc::clone(&target.credential),
+                instance: target.instance.clone(),
+                interval: target.interval,
+                objectives: target.objectives.clone(),
+                policy: true,
+                restore_window: None,
+                labels: target.labels.clone(),
+            })
+        };
+        assert_eq!(shown.taken_over(with_policy(), None).shown().len(), 1);
+        assert_eq!(TargetState::new(with_policy()).shown().len(), 0, "a new one waits for it");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::StartError;
 use super::ways::Ways;
@@ -33,6 +33,19 @@ pub struct Probe {
     pub what: String,
     /// How it went.
     pub outcome: Outcome,
+}
+
+impl Probe {
+    /// A project of which nothing came, by a fault of this program.
+    fn broken(error: &JoinError) -> Self {
+        let fault = Fault::new(Reason::Internal, format!("a fault of this program: {error}"));
+        Self {
+            project: "?".to_owned(),
+            product: "?",
+            what: "everything".to_owned(),
+            outcome: Outcome::Fails(fault),
+        }
+    }
 }
 
 /// How it went.
@@ -83,7 +96,7 @@ pub async fn probe(config: &Config, clock: Clock) -> Result<Vec<Probe>, StartErr
     }
     let mut probes = Vec::new();
     while let Some(done) = asking.join_next().await {
-        probes.extend(done.ok());
+        probes.push(done.unwrap_or_else(|error| (usize::MAX, vec![Probe::broken(&error)])));
     }
     probes.sort_unstable_by_key(|(at, _)| *at);
     Ok(probes.into_iter().flat_map(|(_, probes)| probes).collect())

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reader::{Reader, is_bad_request};
 use super::{Answered, Rhythm};
-use crate::backup::{Backup, BackupId, BackupType};
+use crate::backup::{Backup, BackupId, Times};
 use crate::error::{Fault, Reason};
 use crate::page::Look;
 
@@ -66,10 +66,7 @@ impl Untyped {
 }
 
 /// All records of the full types by the list without a type. None if an answer contradicts that.
-pub(super) async fn by_untyped(
-    reader: &Reader<'_>,
-    windowed: &[BackupType],
-) -> Result<Option<Vec<Backup>>, Fault> {
+pub(super) async fn by_untyped(reader: &Reader<'_>) -> Result<Option<Vec<Backup>>, Fault> {
     let walk = match reader.walk(None, None).await {
         Ok(walk) => walk,
         Err(fault) if fault.reason == Reason::Pagination || is_bad_request(&fault) => {
@@ -77,7 +74,7 @@ pub(super) async fn by_untyped(
         }
         Err(fault) => return Err(fault),
     };
-    let is_mixed = walk.entries.iter().any(|backup| windowed.contains(&backup.backup_type));
+    let is_mixed = walk.entries.iter().any(is_incremental);
     Ok((!is_mixed && walk.foreign_total.is_none()).then_some(walk.entries))
 }
 
@@ -100,7 +97,7 @@ pub(super) async fn compare(
     let ids = |backups: &mut dyn Iterator<Item = &Backup>| -> BTreeSet<BackupId> {
         backups.filter(is_full).map(|backup| backup.id.clone()).collect()
     };
-    let is_mixed = look.entries.iter().any(|it| answered.windowed.contains(&it.backup_type));
+    let is_mixed = look.entries.iter().any(is_incremental);
     let is_whole = look.trouble.is_none() && !look.cut;
     let holds_full = ids(&mut look.entries.iter()) == ids(&mut found.values());
     let stands_for_full = is_whole && !is_mixed && holds_full;
@@ -140,14 +137,18 @@ async fn besides(
     };
     reader.tell_cut(&first);
     let first_news = news(&first);
-    if first_news.is_empty() || first.trouble.is_none() {
+    // Incrementals come all the time, also where nobody asks for them.
+    let to_prove = |news: &[Backup]| -> Vec<Backup> {
+        news.iter().filter(|it| !is_incremental(it)).cloned().collect()
+    };
+    if to_prove(&first_news).is_empty() || first.trouble.is_none() {
         return Ok(Some((first, first_news)));
     }
     let second = reader.look(MOST_PAGES).await?;
     reader.tell_cut(&second);
     let second_news = news(&second);
     match (&first.trouble, &second.trouble) {
-        (Some(trouble), Some(again)) if first_news != second_news => {
+        (Some(trouble), Some(again)) if to_prove(&first_news) != to_prove(&second_news) => {
             reader.moved();
             Err(Fault::new(
                 Reason::Pagination,
@@ -156,6 +157,11 @@ async fn besides(
         }
         _ => Ok(Some((second, second_news))),
     }
+}
+
+/// Whether it is of a type of which there are too many to read them all.
+fn is_incremental(backup: &Backup) -> bool {
+    backup.backup_type.times == Times::Commit
 }
 
 /// Whether no other list brought the record. The list of a windowed type is all there is to know of

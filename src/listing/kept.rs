@@ -9,7 +9,7 @@
 //! that a look at the tail shows it. The tail is of no interest where the list was seen to reach back
 //! beyond the lookback: what is younger than something that is still there does not expire.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -107,7 +107,8 @@ impl Kept {
     ) -> Option<Older> {
         let Some(known) = &self.known else { return Some(Older::default()) };
         let ids: HashSet<&BackupId> = answer.iter().map(|backup| &backup.id).collect();
-        if !ids.contains(&known.success) {
+        let is_success = |it: &Backup| it.id == known.success && it.status == Status::Completed;
+        if !answer.iter().any(is_success) {
             return None;
         }
         let asked_from = known.from.checked_sub(MARGIN).unwrap_or(known.from);
@@ -159,17 +160,22 @@ impl Older {
     }
 
     /// Takes out what the list does not have between these times, given its answer. False if nothing
-    /// of it is left: then more may be gone.
+    /// of it is left, or one of it is no longer what it was: then more may be gone.
     pub(super) fn confirm(
         &mut self,
         (first, last): (Timestamp, Timestamp),
         answer: &[Backup],
     ) -> bool {
-        let ids: HashSet<&BackupId> = answer.iter().map(|backup| &backup.id).collect();
+        let there: HashMap<&BackupId, Status> =
+            answer.iter().map(|backup| (&backup.id, backup.status)).collect();
+        let is_same = |it: &Finished| there.get(&it.id).is_none_or(|status| *status == it.status);
+        if !self.0.iter().all(is_same) {
+            return false;
+        }
         let lies_there = |it: &Finished| first <= it.begin && it.end.is_some_and(|end| end <= last);
         let mut is_any_left = false;
         self.0.retain(|record| {
-            let is_there = ids.contains(&record.id);
+            let is_there = there.contains_key(&record.id);
             is_any_left |= is_there;
             is_there || !lies_there(record)
         });

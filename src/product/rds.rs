@@ -375,7 +375,9 @@ fn window(text: &str) -> Option<Duration> {
         (hour <= 24 && minute < 60).then_some(hour * 60 + minute)
     };
     let (from, to) = text.split_once('-')?;
-    let minutes = (24 * 60 + minute(to)?).checked_sub(minute(from)?)? % (24 * 60);
+    let minutes = (24 * 60 + minute(to)?).checked_sub(minute(from)?)?;
+    // A whole day is one, and not none.
+    let minutes = if minutes > 24 * 60 { minutes - 24 * 60 } else { minutes };
     Some(Duration::from_secs(minutes * 60))
 }
 
@@ -412,3 +414,21 @@ fn decode_restore_time(body: &[u8]) -> Result<RestoreWindow, DecodeError> {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_as_long_as_it_says_over_midnight_and_for_a_whole_day() {
+        let minutes = |text| window(text).map(|length| length.as_secs() / 60);
+        for (text, length) in
+            [("01:00-02:00", 60), ("23:30-00:30", 60), ("00:00-24:00", 1440), ("05:00-05:00", 1440)]
+        {
+            assert_eq!(minutes(text), Some(length), "{text}");
+        }
+        for text in ["", "1-2", "25:00-26:00", "01:00", "01:60-02:00"] {
+            assert_eq!(minutes(text), None, "{text}");
+        }
+    }
+}

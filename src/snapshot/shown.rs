@@ -69,7 +69,8 @@ impl TargetState {
 
     /// Its instances.
     pub fn shown(&self) -> Vec<Shown<'_>> {
-        let awaits_policy = self.target.policy && self.policy.is_well().is_none();
+        let awaits_policy =
+            self.target.policy && self.policy.is_well().is_none() && !self.was_shown;
         if !self.is_surveyed() || awaits_policy {
             return Vec::new();
         }

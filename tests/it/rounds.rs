@@ -120,6 +120,8 @@ enum Happening {
     Fail(&'static str, i64),
     /// Of those that run, this one ends now; or fails.
     Finish(prop::sample::Index, bool),
+    /// The oldest incremental begins to be deleted.
+    Expire,
     /// A full backup is deleted by hand.
     DeleteFull(prop::sample::Index),
     /// So is an incremental.
@@ -145,6 +147,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(which, well)| Happening::Finish(which, well)),
         2 => any::<prop::sample::Index>().prop_map(Happening::DeleteFull),
         1 => any::<prop::sample::Index>().prop_map(Happening::DeleteIncremental),
+        1 => Just(Happening::Expire),
         1 => Just(Happening::Strange),
         1 => any::<bool>().prop_map(Happening::Mix),
         8 => (1..12_i64).prop_map(Happening::Pass),
@@ -218,6 +221,13 @@ fn happen(
             if !some.is_empty() {
                 by_hand = true;
                 drop(all.remove(some[which.index(some.len())]));
+            }
+        }),
+        Happening::Expire => rounds.change(|all| {
+            let finished =
+                all.iter_mut().filter(|it| is_incremental(it) && it.status == "COMPLETED");
+            if let Some(oldest) = finished.min_by_key(|it| it.begin) {
+                "DELETING".clone_into(&mut oldest.status);
             }
         }),
         Happening::Strange => {
