@@ -39,7 +39,11 @@ pub(super) async fn read(
 ) -> Result<Incrementals, Fault> {
     let lookback = rhythm.lookback;
     if let Some(kept) = kept.filter(|kept| kept.is_good(lookback, now, WHOLE_EVERY)) {
-        match since(reader, backup_type, lookback, kept).await {
+        let outcome = match kept.from() {
+            Some(from) => since(reader, backup_type, lookback, kept, from).await,
+            None => still_none(reader, backup_type, kept, begin_of(lookback, now)).await,
+        };
+        match outcome {
             Ok(Some(incrementals)) => return Ok(incrementals),
             // The whole window tells what it is about.
             Ok(None) => {}
@@ -51,24 +55,38 @@ pub(super) async fn read(
     whole(reader, backup_type, lookback, whole_due).await
 }
 
+/// Nothing, where there was none at all: the list has no record, in whatever window. None if it has.
+async fn still_none(
+    reader: &Reader<'_>,
+    backup_type: BackupType,
+    kept: &Kept,
+    counted_from: Option<Timestamp>,
+) -> Result<Option<Incrementals>, Fault> {
+    let all = reader.page(Some(backup_type), None, 0, 1).await?;
+    let none = Incrementals {
+        backups: Vec::new(),
+        counted_from,
+        known_until: None,
+        kept: Some(kept.clone()),
+    };
+    Ok((all.is_empty() && all.total == 0).then_some(none))
+}
+
 /// What may have changed, and what was kept of the rest. None if that does not fit together.
 async fn since(
     reader: &Reader<'_>,
     backup_type: BackupType,
     lookback: Lookback,
     kept: &Kept,
+    from: Timestamp,
 ) -> Result<Option<Incrementals>, Fault> {
-    let window = match (kept.from(), lookback) {
-        (Some(from), _) => Some(Window::since(from)),
-        (None, Lookback::Last(length)) => Some(Window::last(signed(length))),
-        (None, Lookback::All) => None,
-    };
-    let walk = reader.walk(Some(backup_type), window.as_ref()).await?;
+    let window = Window::since(from);
+    let walk = reader.walk(Some(backup_type), Some(&window)).await?;
     let answer = walk.entries;
-    if walk.foreign_total.is_some() || kept.from().is_none() && !answer.is_empty() {
+    if walk.foreign_total.is_some() {
         return Ok(None);
     }
-    let laid = window.and_then(|window| window.laid());
+    let laid = window.laid();
     let counted_from = laid.and_then(|laid| begin_of(lookback, laid));
     let Some(mut older) = kept.older(&answer, counted_from) else { return Ok(None) };
     if let Some(tail) = older.tail().filter(|_| !kept.reaches_back()) {

@@ -60,16 +60,18 @@ impl Running {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        // Polls begin before it listens.
+        let lines = Arc::new(Mutex::new(Vec::new()));
         let address = timeout(PATIENCE, async {
             while let Some(line) = log.next_line().await.unwrap() {
                 if let Some((_, behind)) = line.split_once("listening on ") {
                     return behind.split(['"', ' ']).next().unwrap().to_owned();
                 }
+                lines.lock().unwrap().push(line);
             }
             panic!("it ended without listening");
         });
         let address = address.await.expect("it listens");
-        let lines = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&lines);
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
@@ -79,7 +81,7 @@ impl Running {
         Self { child, address, log: lines }
     }
 
-    /// The lines that it logged since it listens.
+    /// The lines that it logged, but for the one that it listens.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
