@@ -3,6 +3,7 @@
 
 mod fleet;
 pub mod live;
+mod projects;
 mod reload;
 pub mod survey;
 mod ways;

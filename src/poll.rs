@@ -4,7 +4,7 @@
 mod census;
 mod lookup;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,16 +41,18 @@ pub struct Polling {
     pub told: Told,
 }
 
-/// What is logged once. Unknown words are foreign text, so the number of all is bounded.
+/// What is logged once, by its kind. Unknown words are foreign text, so the number of each kind is
+/// bounded: one that is common does not silence another.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<HashSet<String>>);
+pub struct Told(Mutex<HashMap<&'static str, HashSet<String>>>);
 
 const MOST_TOLD: usize = 1000;
 
 impl Told {
     /// Whether this was not told yet; it is now.
-    fn is_new(&self, what: impl Into<String>) -> bool {
+    fn is_new(&self, kind: &'static str, what: impl Into<String>) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.entry(kind).or_default();
         told.len() < MOST_TOLD && told.insert(what.into())
     }
 }
@@ -261,7 +263,7 @@ impl Polling {
             ),
         ];
         for (is_odd, what) in oddities {
-            if is_odd.load(Ordering::Relaxed) && self.told.is_new(format!("{target} {what}")) {
+            if is_odd.load(Ordering::Relaxed) && self.told.is_new(what, target.to_string()) {
                 warn!(
                     project = %target.project,
                     product = target.product.name,
@@ -278,7 +280,7 @@ impl Polling {
             let words = [("type", &backup.unknown_type), ("status", &backup.unknown_status)];
             for (field, word) in words {
                 if let Some(UnknownWord(word)) = word
-                    && self.told.is_new(format!("{product} {field} {word}"))
+                    && self.told.is_new(field, format!("{product} {word}"))
                 {
                     warn!(
                         product,
@@ -541,11 +543,12 @@ pub(in crate::poll) mod tests {
     #[test]
     fn what_is_told_is_told_once_and_not_without_end() {
         let told = Told::default();
-        assert!(told.is_new("rds type snapshot"));
-        assert!(!told.is_new("rds type snapshot"));
-        assert!(told.is_new("rds status snapshot"));
-        let new = (0..5000).filter(|at| told.is_new(at.to_string())).count();
-        assert_eq!(new, MOST_TOLD - 2);
+        assert!(told.is_new("type", "rds snapshot"));
+        assert!(!told.is_new("type", "rds snapshot"));
+        assert!(told.is_new("status", "rds snapshot"));
+        let new = (0..5000).filter(|at| told.is_new("type", at.to_string())).count();
+        assert_eq!(new, MOST_TOLD - 1);
+        assert!(told.is_new("status", "rds other"), "one kind does not silence another");
     }
 
     #[tokio::test]

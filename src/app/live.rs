@@ -4,11 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::{JoinError, JoinSet};
 
-use super::StartError;
-use super::ways::Ways;
-use crate::account::{Patience, Terms};
+use super::{StartError, projects};
 use crate::census::{self, Census};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -18,8 +15,6 @@ use crate::error::{Fault, Reason};
 use crate::estate::Estate;
 use crate::listing;
 use crate::lookup;
-use crate::meter::Meters;
-use crate::shard::Shard;
 use crate::target::{self, Target};
 
 /// One thing that was asked for.
@@ -37,14 +32,9 @@ pub struct Probe {
 
 impl Probe {
     /// A project of which nothing came, by a fault of this program.
-    fn broken(error: &JoinError) -> Self {
-        let fault = Fault::new(Reason::Internal, format!("a fault of this program: {error}"));
-        Self {
-            project: "?".to_owned(),
-            product: "?",
-            what: "everything".to_owned(),
-            outcome: Outcome::Fails(fault),
-        }
+    fn broken(project: String, fault: Fault) -> Self {
+        let outcome = Outcome::Fails(fault);
+        Self { project, product: "?", what: "everything".to_owned(), outcome }
     }
 }
 
@@ -72,34 +62,19 @@ impl fmt::Display for Outcome {
 /// Asks for everything once. The projects go on side by side, and within one product of a project
 /// one thing comes after the other, in the order of the config.
 pub async fn probe(config: &Config, clock: Clock) -> Result<Vec<Probe>, StartError> {
-    let terms = Terms {
-        request_timeout: config.poll.request_timeout,
-        patience: Patience::default(),
-        clock: clock.clone(),
-        meters: Meters::new()?,
-        shard: Shard::WHOLE,
+    let work = |own: Config, client: Arc<Client>| {
+        let now = clock.now();
+        async move {
+            let project =
+                Prober { config: &own, client: &client, probes: Vec::new(), dead: Vec::new() };
+            project.run(census::censuses(&own), now).await
+        }
     };
-    let ways = Ways::of(config, &terms, &Ways::default())?;
-    let censuses = census::censuses(config);
-    let mut asking = JoinSet::new();
-    for (at, project) in config.projects.iter().enumerate() {
-        let Some(client) = ways.to_project(&project.name) else { continue };
-        let own = Config { projects: vec![project.clone()], ..config.clone() };
-        let is_own = |census: &&Census| *census.project == *project.name;
-        let censuses = censuses.iter().filter(is_own).cloned().collect();
-        let (client, now) = (Arc::clone(client), clock.now());
-        asking.spawn(async move {
-            let (probes, dead) = (Vec::new(), Vec::new());
-            let project = Prober { config: &own, client: &client, probes, dead };
-            (at, project.run(censuses, now).await)
-        });
-    }
     let mut probes = Vec::new();
-    while let Some(done) = asking.join_next().await {
-        probes.push(done.unwrap_or_else(|error| (usize::MAX, vec![Probe::broken(&error)])));
+    for (project, came) in projects::each(config, &clock, work).await? {
+        probes.extend(came.unwrap_or_else(|fault| vec![Probe::broken(project, fault)]));
     }
-    probes.sort_unstable_by_key(|(at, _)| *at);
-    Ok(probes.into_iter().flat_map(|(_, probes)| probes).collect())
+    Ok(probes)
 }
 
 /// One project under probe.

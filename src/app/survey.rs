@@ -3,12 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
-use super::StartError;
 use super::live::is_about_everything;
-use super::ways::Ways;
-use crate::account::{Patience, Terms};
+use super::{StartError, projects};
 use crate::census::{self, Census};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -17,8 +13,6 @@ use crate::discovery;
 use crate::error::Fault;
 use crate::estate::Estate;
 use crate::listing::cost::{self, Totals};
-use crate::meter::Meters;
-use crate::shard::Shard;
 use crate::target::{self, Target};
 
 /// What the cloud says.
@@ -47,33 +41,19 @@ impl Survey {
 /// Asks. The projects go on side by side, and within one product of a project one thing comes after
 /// the other, in the order of the config.
 pub async fn survey(config: &Config, clock: Clock) -> Result<Survey, StartError> {
-    let terms = Terms {
-        request_timeout: config.poll.request_timeout,
-        patience: Patience::default(),
-        clock: clock.clone(),
-        meters: Meters::new()?,
-        shard: Shard::WHOLE,
-    };
-    let ways = Ways::of(config, &terms, &Ways::default())?;
-    let mut asking = JoinSet::new();
-    for (at, project) in config.projects.iter().enumerate() {
-        let Some(client) = ways.to_project(&project.name) else { continue };
-        let own = Config { projects: vec![project.clone()], ..config.clone() };
-        let (client, clock) = (Arc::clone(client), clock.clone());
-        asking.spawn(async move {
+    let work = |own: Config, client: Arc<Client>| {
+        let clock = clock.clone();
+        async move {
             let (found, dead) = (Survey::default(), Vec::new());
-            let surveyor = Surveyor { config: &own, client: &client, clock: &clock, found, dead };
-            (at, surveyor.run().await)
-        });
-    }
-    let mut found = Vec::new();
-    while let Some(done) = asking.join_next().await {
-        found.extend(done.ok());
-    }
-    found.sort_unstable_by_key(|(at, _)| *at);
+            Surveyor { config: &own, client: &client, clock: &clock, found, dead }.run().await
+        }
+    };
     let mut survey = Survey::default();
-    for (_, found) in found {
-        survey.add(found);
+    for (project, came) in projects::each(config, &clock, work).await? {
+        match came {
+            Ok(found) => survey.add(found),
+            Err(fault) => survey.faults.push(format!("{project}: {}: {fault}", fault.reason)),
+        }
     }
     Ok(survey)
 }

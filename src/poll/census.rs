@@ -49,7 +49,7 @@ impl Polling {
             let read = AbortOnDropHandle::new(tokio::spawn(work)).await;
             let read = read.unwrap_or_else(|end| Err(panicked(end)));
             if read.as_ref().is_ok_and(|read| read.has_foreign_total)
-                && self.told.is_new(format!("{census} total"))
+                && self.told.is_new("total of instances", census.to_string())
             {
                 warn!(
                     project = %census.project,
