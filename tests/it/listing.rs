@@ -165,6 +165,29 @@ async fn an_instance_of_which_every_type_is_refused_is_a_failed_poll() {
 }
 
 #[tokio::test]
+async fn incrementals_that_only_the_list_without_a_type_has_are_counted_in_the_lookback_and_end_its_use()
+ {
+    // No document speaks of incrementals of SQL Server, and none is asked for.
+    let mut backups: Vec<_> = (1..=3).map(|day| completed(SQL_SERVER, "auto", day * DAY)).collect();
+    backups.extend((1..=40).map(|at| completed(SQL_SERVER, "incremental", at * HOUR)));
+    let cloud = cloud_with(SQL_SERVER, backups).await;
+    cloud.switches(|switches| switches.untyped_holds_incrementals = true);
+    let setup = Setup::new(&cloud).with_rds(SQL_SERVER, "name: a");
+    let daemon = Daemon::start_at(&setup.text(&cloud), clock_of(&cloud)).await;
+    let first = daemon.after_polls(1.0).await;
+    let counted = |exposition: &Exposition| {
+        exposition.value("clouddb_backups", &of("incremental", "completed"))
+    };
+    assert_eq!(counted(&first), Some(24.0), "of 40 hours");
+    let later = next(&daemon).await;
+    assert_eq!(counted(&later), Some(24.0));
+    let untyped =
+        |seen: &Seen| seen.service == Service::Rds && seen.parameter("backup_type").is_none();
+    assert_eq!(cloud.count(untyped), 1, "it does not stand for the full types");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_cloud_that_refuses_the_list_without_a_type_is_read_all_the_same() {
     let cloud = cloud_with(MYSQL, vec![completed(MYSQL, "auto", HOUR)]).await;
     cloud.fault(
