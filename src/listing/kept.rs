@@ -204,3 +204,75 @@ impl Older {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::{InstanceId, Times};
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + 60 * minute).unwrap()
+    }
+
+    /// An incremental that began at a minute and took four.
+    fn backup(minute: i64, status: Status) -> Backup {
+        Backup {
+            id: BackupId::new(&minute.to_string()),
+            instance_id: InstanceId::new("db"),
+            instance_name: None,
+            instance_status: None,
+            engine: None,
+            backup_type: BackupType { name: "incremental", times: Times::Commit },
+            status,
+            begin: Some(at(minute)),
+            end: Some(at(minute + 4)),
+            bytes: Some(1),
+            unknown_type: None,
+            unknown_status: None,
+        }
+    }
+
+    /// A day of them, and what is kept of it.
+    fn day() -> (Vec<Backup>, Kept) {
+        let day: Vec<Backup> = (0..288).map(|at| backup(5 * at, Status::Completed)).collect();
+        let kept = Kept::of(day.iter(), Lookback::All, false, at(2000)).unwrap();
+        (day, kept)
+    }
+
+    #[test]
+    fn what_finished_more_than_an_hour_before_the_last_success_is_not_asked_for_again() {
+        let (day, kept) = day();
+        assert_eq!(kept.from(), Some(at(287 * 5 - 60)));
+        let answer = &day[270..];
+        let older = kept.older(answer, None).unwrap();
+        let again: Vec<Backup> =
+            older.into_backups(&day[0], day[0].backup_type).chain(answer.iter().cloned()).collect();
+        assert_eq!(again, day);
+    }
+
+    #[test]
+    fn a_last_success_that_is_gone_or_no_longer_one_is_not_relied_on() {
+        let (day, kept) = day();
+        assert!(kept.older(&day[270..287], None).is_none());
+        let mut answer = day[270..].to_vec();
+        answer[17].status = Status::Deleting;
+        assert!(kept.older(&answer, None).is_none());
+    }
+
+    #[test]
+    fn of_the_tail_what_is_gone_is_taken_out_and_what_changed_asks_for_everything() {
+        let (day, kept) = day();
+        let older = || kept.older(&day[270..], None).unwrap();
+        let tail = older().tail().unwrap();
+        assert_eq!(tail, (at(0), at(59 * 5 + 4)));
+        let mut some = older();
+        assert!(some.confirm(tail, &day[3..61]));
+        let left: Vec<Backup> = some.into_backups(&day[0], day[0].backup_type).collect();
+        assert_eq!(left.len(), older().0.len() - 3);
+        assert_eq!(left[0], day[3]);
+        assert!(!older().confirm(tail, &[]), "all of it is gone: then more may be");
+        let mut changed = day[..61].to_vec();
+        changed[0].status = Status::Deleting;
+        assert!(!older().confirm(tail, &changed));
+    }
+}
