@@ -14,6 +14,7 @@ mod authority;
 mod daemon;
 mod exposition;
 mod log;
+mod mutated;
 mod prometheus;
 mod running;
 mod secrets;
