@@ -66,23 +66,30 @@ async fn a_token_is_renewed_before_it_expires() {
     daemon.stop().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_token_is_for_one_project_and_one_credential() {
-    const OTHER: &str = "1483b6b16e954cb88930a360d2c4e663";
-    let other = Project::new(OTHER, "eu-de_other");
-    let estate = Estate::new()
-        .with_rds(RdsInstance::new(&id(0), "x"))
-        .with_project(other)
-        .with_rds(RdsInstance::new(&id(1), "y"));
-    let cloud = Cloud::start(estate).await.unwrap();
-    let mut text = setup_with(&cloud, 1).text(&cloud);
+/// A second project of the same user.
+const OTHER: &str = "1483b6b16e954cb88930a360d2c4e663";
+
+/// One instance in each of the two projects.
+fn text_of_two(cloud: &Cloud) -> String {
+    let mut text = setup_with(cloud, 1).text(cloud);
     text += &format!(
         "  - name: other\n    project_id: {OTHER}\n    credentials: main\n    rds:\n      \
          endpoint: {}\n      instances:\n        - {{ id: {}, name: y }}\n",
         cloud.rds_url(),
         id(1)
     );
-    let daemon = Daemon::start(&text).await;
+    text
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_project_and_one_credential() {
+    let other = Project::new(OTHER, "eu-de_other");
+    let estate = Estate::new()
+        .with_rds(RdsInstance::new(&id(0), "x"))
+        .with_project(other)
+        .with_rds(RdsInstance::new(&id(1), "y"));
+    let cloud = Cloud::start(estate).await.unwrap();
+    let daemon = Daemon::start(&text_of_two(&cloud)).await;
     assert!(all_good(&daemon.after_polls(1.0).await));
     assert_eq!(cloud.sign_ins(), 2);
     daemon.stop().await.unwrap();
@@ -268,21 +275,13 @@ async fn all_that_shares_a_credential_stays_within_its_budget() {
 
 #[tokio::test]
 async fn a_project_without_a_role_for_the_user_does_not_blind_the_others() {
-    const OTHER: &str = "1483b6b16e954cb88930a360d2c4e663";
     let mut estate = Estate::new()
         .with_rds(RdsInstance::new(&id(0), "x"))
         .with_project(Project::new(OTHER, "eu-de_other"))
         .with_rds(RdsInstance::new(&id(1), "y"));
     estate.users[0].forbidden.push(OTHER.to_owned());
     let cloud = Cloud::start(estate).await.unwrap();
-    let mut text = setup_with(&cloud, 1).text(&cloud);
-    text += &format!(
-        "  - name: other\n    project_id: {OTHER}\n    credentials: main\n    rds:\n      \
-         endpoint: {}\n      instances:\n        - {{ id: {}, name: y }}\n",
-        cloud.rds_url(),
-        id(1)
-    );
-    let daemon = Daemon::start(&text).await;
+    let daemon = Daemon::start(&text_of_two(&cloud)).await;
     let exposition = daemon.after_polls(3.0).await;
     let of = |project| exposition.value("clouddb_poll_success", &[("project", project)]);
     assert_eq!((of("shop"), of("other")), (Some(1.0), Some(0.0)));
