@@ -169,10 +169,11 @@ async fn what_polls_remember_does_not_grow() {
         remembered.push(polls.remembered());
         polls.cloud.clock().advance(ROUND);
     }
-    let early = remembered[12..24].iter().max();
-    let late = remembered[ROUNDS - 12..].iter().max();
-    let (early, late) = (*early.unwrap() as f64, *late.unwrap() as f64);
-    assert!(late <= 1.02 * early, "{early} characters after two hours, {late} after a day");
+    // How long a backup takes is drawn, so a poll may find one more that is not done: means are compared.
+    let (early, late) = remembered[24..].split_at((ROUNDS - 24) / 2);
+    let mean = |of: &[usize]| of.iter().sum::<usize>() as f64 / of.len() as f64;
+    let (early, late) = (mean(early), mean(late));
+    assert!(late <= 1.02 * early, "{early} characters in the first half day, {late} in the second");
 }
 
 /// The estate of the demo, whose incrementals are kept for a little more than they are counted: they
