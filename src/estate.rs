@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::InstanceId;
 use crate::census::Census;
@@ -33,6 +33,8 @@ pub struct Estate {
     pub count: u64,
     /// When it was read last.
     pub last_success: Option<Timestamp>,
+    /// When it was read last as one more list, see [`Estate::is_due`].
+    counted: Option<Timestamp>,
     /// How often in a row it could not be read since then.
     pub failures: u64,
     /// When and why it could not be read last, whatever came after it.
@@ -64,6 +66,7 @@ impl Estate {
             spelled: BTreeSet::new(),
             count: 0,
             last_success: None,
+            counted: None,
             failures: 0,
             last_fault: None,
         }
@@ -95,8 +98,9 @@ impl Estate {
                 };
             }
         };
+        let is_due = self.is_due(ended);
         let missed = self.instances.iter().filter_map(|(id, known)| {
-            let missed = known.missed.saturating_add(1);
+            let missed = if is_due { known.missed.saturating_add(1) } else { known.missed.max(1) };
             let known = Known { listed: known.listed.clone(), missed };
             (!known.is_gone() || self.claims(id)).then(|| (id.clone(), known))
         });
@@ -104,8 +108,17 @@ impl Estate {
         let count = listed.len() as u64;
         let listed = listed.into_iter().map(|it| (it.id.clone(), Known { listed: it, missed: 0 }));
         instances.extend(listed);
-        Self { instances, count, last_success: Some(ended), failures: 0, ..self.clone() }
+        let counted = if is_due { Some(ended) } else { self.counted };
+        let last_success = Some(ended);
+        Self { instances, count, last_success, counted, failures: 0, ..self.clone() }
             .spelling_anew()
+    }
+
+    /// Whether a list of now is one more than those before. Each change of the settings reads it at
+    /// once, and several in a row are to take nothing away sooner.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let half = SignedDuration::try_from(self.census.discovery.interval / 2).unwrap_or_default();
+        self.counted.is_none_or(|last| now.duration_since(last) >= half)
     }
 
     /// With the ids of the config found anew among those of the cloud. Ids are hexadecimal; somebody
@@ -263,9 +276,15 @@ mod tests {
         }
     }
 
+    /// The next list, an interval after the last one.
     fn read(estate: &Estate, ids: &[&str]) -> Estate {
         let list = ids.iter().map(|id| listed(id, id)).collect();
-        estate.after(Timestamp::UNIX_EPOCH, Ok(list))
+        estate.after(next(estate), Ok(list))
+    }
+
+    fn next(estate: &Estate) -> Timestamp {
+        let last = estate.last_success;
+        last.map_or(Timestamp::UNIX_EPOCH, |last| last + estate.census.discovery.interval)
     }
 
     fn fault() -> Result<Vec<ListedInstance>, Fault> {
@@ -289,6 +308,23 @@ mod tests {
         let gone = read(&estate, &["b"]);
         assert_eq!(ids(gone.adopted()), ["b"]);
         assert!(gone.is_missing(&id("a")) && !gone.is_missing(&id("b")));
+    }
+
+    #[test]
+    fn lists_that_follow_each_other_at_once_count_as_one() {
+        let full = read(&estate("discover: true, discovery_interval: 10m"), &["a", "b"]);
+        let after = |estate: &Estate, seconds: i64| {
+            let ended = estate.last_success.unwrap() + SignedDuration::from_secs(seconds);
+            estate.after(ended, Ok(vec![listed("b", "b")]))
+        };
+        let mut estate = full;
+        for missed in [1, 1, 1, 1, 2, 2, 2, 2, 2] {
+            estate = after(&estate, 60);
+            assert!(!estate.lists(&id("a")), "it is told at once");
+            assert_eq!(estate.find(&id("a")).map(|known| known.missed), Some(missed));
+        }
+        let gone = after(&estate, 60);
+        assert!(gone.is_missing(&id("a")));
     }
 
     #[test]
@@ -404,7 +440,7 @@ mod tests {
                     }).collect()),
                     None => fault(),
                 };
-                estate = estate.after(Timestamp::UNIX_EPOCH, outcome);
+                estate = estate.after(next(&estate), outcome);
             }
             // Only the lists that could be read count, the newest first.
             let mut lists: Vec<(usize, &Vec<&str>)> = Vec::new();

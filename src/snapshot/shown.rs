@@ -223,7 +223,9 @@ mod tests {
     }
 
     fn after(estate: &Estate, list: &[ListedInstance]) -> Estate {
-        estate.after(Timestamp::UNIX_EPOCH, Ok(list.to_vec()))
+        let interval = estate.census.discovery.interval;
+        let ended = estate.last_success.map_or(Timestamp::UNIX_EPOCH, |last| last + interval);
+        estate.after(ended, Ok(list.to_vec()))
     }
 
     fn fault(reason: Reason) -> Fault {
