@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use clouddb_backup_exporter::backup::{Backup, BackupId, Engine, Status};
+use clouddb_backup_exporter::backup::{Backup, BackupId, Engine, Origin, Status};
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::exposition::{self, Latest, Rendered};
@@ -401,7 +401,11 @@ fn targets(instances: usize) -> Vec<Arc<Target>> {
 }
 
 fn backups(target: &Target, now: Timestamp) -> Vec<Backup> {
-    let instance_id = &target.instance.as_ref().unwrap().id;
+    let origin = Arc::new(Origin {
+        instance_status: Some("ACTIVE".into()),
+        engine: Some(Engine { name: "MySQL".into(), version: "8.0".into() }),
+        ..Origin::bare(target.instance.as_ref().unwrap().id.clone())
+    });
     let mut backups = Vec::new();
     for backup_type in ["auto", "manual", "incremental"] {
         for day in 0..9 {
@@ -409,17 +413,13 @@ fn backups(target: &Target, now: Timestamp) -> Vec<Backup> {
             let status = if day == 1 { Status::Failed } else { Status::Completed };
             backups.push(Backup {
                 id: BackupId::new(&format!("{backup_type}{day}")),
-                instance_id: instance_id.clone(),
-                instance_name: None,
-                instance_status: Some("ACTIVE".into()),
-                engine: Some(Engine { name: "MySQL".into(), version: "8.0".into() }.into()),
+                origin: Arc::clone(&origin),
                 backup_type: target.product.backup_type(backup_type).unwrap(),
                 status,
                 begin: Some(begin),
                 end: Some(begin + SignedDuration::from_secs(600 + day)),
                 bytes: Some(12_345_678_912 + 1024 * day.unsigned_abs()),
-                unknown_type: None,
-                unknown_status: None,
+                unknown: None,
             });
         }
     }

@@ -182,19 +182,43 @@ pub struct Engine {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct UnknownWord(pub Box<str>);
 
-/// One record of a backup list.
+/// What a record says of the instance that it is a backup of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// Which instance.
+    pub instance_id: InstanceId,
+    /// Its name, where the list gives it.
+    pub instance_name: Option<Box<str>>,
+    /// Its state, where the list gives it; free text of the cloud.
+    pub instance_status: Option<Box<str>>,
+    /// Its engine, where the list gives it.
+    pub engine: Option<Engine>,
+}
+
+impl Origin {
+    /// An instance of which no more than the id is told.
+    pub fn bare(instance_id: InstanceId) -> Self {
+        Self { instance_id, instance_name: None, instance_status: None, engine: None }
+    }
+}
+
+/// The words of a record that this version does not know.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UnknownWords {
+    /// The word of the cloud, if `backup_type` is [`BackupType::UNKNOWN`].
+    pub backup_type: Option<UnknownWord>,
+    /// The word of the cloud, if `status` is [`Status::Unknown`].
+    pub status: Option<UnknownWord>,
+}
+
+/// One record of a backup list. There are thousands in a poll, so what is rare or the same in many is
+/// behind a pointer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Backup {
     /// Its id.
     pub id: BackupId,
-    /// The instance it is a backup of.
-    pub instance_id: InstanceId,
-    /// The name of that instance, where the list gives it.
-    pub instance_name: Option<Box<str>>,
-    /// The state of that instance, where the list gives it; free text of the cloud.
-    pub instance_status: Option<Box<str>>,
-    /// The engine, where the list gives it; shared by the records that name the same.
-    pub engine: Option<Arc<Engine>>,
+    /// The instance it is a backup of; shared by records that say the same of it.
+    pub origin: Arc<Origin>,
     /// Its kind.
     pub backup_type: BackupType,
     /// Its state.
@@ -205,10 +229,8 @@ pub struct Backup {
     pub end: Option<Timestamp>,
     /// Its size, if known.
     pub bytes: Option<u64>,
-    /// The word of the cloud, if `backup_type` is [`BackupType::UNKNOWN`].
-    pub unknown_type: Option<UnknownWord>,
-    /// The word of the cloud, if `status` is [`Status::Unknown`].
-    pub unknown_status: Option<UnknownWord>,
+    /// The words that are not known, if there are any.
+    pub unknown: Option<Box<UnknownWords>>,
 }
 
 impl Backup {

@@ -9,7 +9,7 @@ mod kept;
 mod reader;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -120,9 +120,12 @@ pub async fn read(
     } else if found.is_full_whole {
         let has_list =
             |it: &&Backup| lists.iter().any(|list| list.backup_type == Some(it.backup_type));
-        found.backups.values().filter(|it| !has_list(it)).cloned().collect()
+        found.backups.iter().filter(|it| !has_list(it)).cloned().collect()
+    } else if untyped.only.is_empty() {
+        Vec::new()
     } else {
-        let is_news = |it: &&Backup| full::is_news(&found.backups, &found.answered, it);
+        let known = ids(&found.backups);
+        let is_news = |it: &&Backup| full::is_news(&known, &found.answered, it);
         untyped.only.iter().filter(is_news).cloned().collect()
     };
     // Of a type with a list of its own that list says from now on what there is: a record that came
@@ -136,7 +139,7 @@ pub async fn read(
         counted_from: found.counted_from.or_else(|| begin_of(rhythm.lookback, now)),
         known_until: found.known_until,
         memory: Memory { untyped, kept: found.kept },
-        backups: found.backups.into_values().collect(),
+        backups: found.backups,
     })
 }
 
@@ -148,6 +151,10 @@ pub async fn first_page(client: &Client, target: &Target) -> Result<(Page<Backup
     let progress = Progress::default();
     let page = Reader::new(client, target, &progress).page(backup_type, None, 0, 1).await?;
     Ok((page, backup_type.map_or_else(String::new, |it| format!("{it} "))))
+}
+
+fn ids(backups: &[Backup]) -> HashSet<&BackupId> {
+    backups.iter().map(|backup| &backup.id).collect()
 }
 
 /// From when on incrementals are counted at a time; none counts all.
@@ -173,7 +180,8 @@ impl Answered {
 /// What came so far.
 #[derive(Default)]
 struct Found {
-    backups: HashMap<BackupId, Backup>,
+    /// Each once.
+    backups: Vec<Backup>,
     answered: Answered,
     /// Whether the list without a type brought all records of the full types.
     is_full_whole: bool,
@@ -187,8 +195,16 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, backups: impl IntoIterator<Item = Backup>) {
-        self.backups.extend(backups.into_iter().map(|backup| (backup.id.clone(), backup)));
+    /// Adds the records of a list, each of which comes once. What came before by another list is
+    /// what it is now.
+    fn add(&mut self, backups: Vec<Backup>) {
+        let known = ids(&self.backups);
+        let again = backups.iter().map(|backup| &backup.id).filter(|id| known.contains(id));
+        let again: HashSet<BackupId> = again.cloned().collect();
+        if !again.is_empty() {
+            self.backups.retain(|backup| !again.contains(&backup.id));
+        }
+        self.backups.extend(backups);
     }
 }
 

@@ -111,6 +111,9 @@ pub async fn look<P: Paged>(
 struct Pass<E: Entry> {
     entries: Vec<E>,
     ids: HashSet<E::Id>,
+    /// What the first page had: so many of the entries, and what is left out. Where an entry came
+    /// twice on it, the pass does not add up anyway.
+    head: (usize, Vec<E::Id>),
     /// How many records came, each as often as it came.
     came: u64,
     /// The total of the last page.
@@ -140,9 +143,11 @@ async fn pass<P: Paged>(
         Some(most) => most,
     };
     let expected = usize::try_from(head.total.min(MOST_EXPECTED)).unwrap_or(0);
+    let promised = head.total;
     let mut pass = Pass {
         entries: Vec::with_capacity(expected),
         ids: HashSet::with_capacity(expected),
+        head: (0, head.left_out.clone()),
         came: 0,
         total: head.total,
         limit,
@@ -152,7 +157,8 @@ async fn pass<P: Paged>(
         first_page_changed: false,
         cut: false,
     };
-    let mut brought_news = pass.take(head.clone());
+    let mut brought_news = pass.take(head);
+    pass.head.0 = pass.entries.len();
     while brought_news && !pass.at_end() {
         pass.cut = cut_after.is_some_and(|most| pass.pages >= most);
         if pass.cut {
@@ -163,7 +169,7 @@ async fn pass<P: Paged>(
                 Reason::Limit,
                 format!(
                     "the list has no end: {} pages read where its first page said {} records",
-                    pass.pages, head.total
+                    pass.pages, promised
                 ),
             ));
         }
@@ -173,8 +179,9 @@ async fn pass<P: Paged>(
     if pass.pages > 1 {
         let head_now = list.page(0, limit).await?;
         pass.total_changed |= head_now.total != pass.total;
-        pass.first_page_changed =
-            head_now.entries != head.entries || head_now.left_out != head.left_out;
+        let (entries, left_out) = &pass.head;
+        pass.first_page_changed = Some(&head_now.entries[..]) != pass.entries.get(..*entries)
+            || head_now.left_out != *left_out;
     }
     Ok(pass)
 }

@@ -277,8 +277,8 @@ impl Polling {
     fn tell_unknown_words(&self, target: &Target, backups: &[Backup]) {
         let product = target.product.name;
         for backup in backups {
-            let words = [("type", &backup.unknown_type), ("status", &backup.unknown_status)];
-            for (field, word) in words {
+            let Some(unknown) = &backup.unknown else { continue };
+            for (field, word) in [("type", &unknown.backup_type), ("status", &unknown.status)] {
                 if let Some(UnknownWord(word)) = word
                     && self.told.is_new(field, format!("{product} {word}"))
                 {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::backup::{Backup, BackupType, Engine, InstanceId, Status};
+use crate::backup::{Backup, BackupType, Engine, InstanceId, Origin, Status};
 use crate::error::{Fault, Reason};
 use crate::estate::Estate;
 use crate::lookup::Looked;
@@ -198,7 +198,7 @@ impl Reading {
                 .into_iter()
                 .map(|(id, types)| Instance::new(target, id, &types, counted_from))
                 .collect(),
-            unknown_types: count(backups, |backup| backup.unknown_type.is_some()),
+            unknown_types: count(backups, |backup| backup.backup_type == BackupType::UNKNOWN),
             unknown_statuses: count(backups, |backup| backup.status == Status::Unknown),
         }
     }
@@ -215,18 +215,21 @@ impl Instance {
         types: &BTreeMap<BackupType, Vec<&Backup>>,
         counted_from: Option<Timestamp>,
     ) -> Self {
-        let mut newest_first: Vec<&Backup> = types.values().flatten().copied().collect();
-        newest_first.sort_unstable_by(|a, b| (b.begin, &b.id).cmp(&(a.begin, &a.id)));
+        let newest = |tells: fn(&Origin) -> bool| {
+            let records = types.values().flatten().filter(|backup| tells(&backup.origin));
+            let newest = records.max_by_key(|backup| (backup.begin, &backup.id));
+            newest.map(|backup| &*backup.origin)
+        };
         let known = target.instance.as_ref().and_then(|instance| instance.name.as_deref());
-        let listed = newest_first.iter().find_map(|backup| backup.instance_name.as_deref());
+        let listed = newest(|it| it.instance_name.is_some());
+        let listed = listed.and_then(|it| it.instance_name.as_deref());
+        let status = newest(|it| it.instance_status.is_some());
+        let engine = newest(|it| it.engine.is_some());
         Self {
             id: id.clone(),
             name: known.or(listed).unwrap_or(id.as_str()).into(),
-            engine: newest_first
-                .iter()
-                .find_map(|backup| backup.engine.as_deref().cloned())
-                .unwrap_or_default(),
-            status: newest_first.iter().find_map(|backup| backup.instance_status.clone()),
+            engine: engine.and_then(|it| it.engine.clone()).unwrap_or_default(),
+            status: status.and_then(|it| it.instance_status.clone()),
             types: types
                 .iter()
                 .map(|(backup_type, records)| TypeReading {
@@ -382,17 +385,18 @@ mod tests {
     fn backup(id: &str, begin: Option<i64>, told: Option<&str>) -> Backup {
         Backup {
             id: BackupId::new(id),
-            instance_id: InstanceId::new("db"),
-            instance_name: told.map(Into::into),
-            instance_status: told.map(Into::into),
-            engine: told.map(|told| Engine { name: "MySQL".into(), version: told.into() }.into()),
+            origin: Arc::new(Origin {
+                instance_id: InstanceId::new("db"),
+                instance_name: told.map(Into::into),
+                instance_status: told.map(Into::into),
+                engine: told.map(|told| Engine { name: "MySQL".into(), version: told.into() }),
+            }),
             backup_type: AUTO,
             status: Status::Completed,
             begin: begin.map(at),
             end: begin.map(|begin| at(begin + 60)),
             bytes: None,
-            unknown_type: None,
-            unknown_status: None,
+            unknown: None,
         }
     }
 

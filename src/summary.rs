@@ -148,7 +148,7 @@ pub fn summarise(
 pub fn group(records: &[Backup]) -> BTreeMap<&InstanceId, BTreeMap<BackupType, Vec<&Backup>>> {
     let mut groups: BTreeMap<_, BTreeMap<_, Vec<_>>> = BTreeMap::new();
     for record in records {
-        let types = groups.entry(&record.instance_id).or_default();
+        let types = groups.entry(&record.origin.instance_id).or_default();
         types.entry(record.backup_type).or_default().push(record);
     }
     groups

@@ -87,7 +87,7 @@ mod tests {
     use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
-    use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
+    use crate::backup::{Backup, BackupId, BackupType, InstanceId, Origin, Status, Times};
     use crate::meter::Meters;
     use crate::snapshot::{PollOutcome, Reading};
     use crate::target::{Target, tests::read};
@@ -124,17 +124,13 @@ mod tests {
         fn publish(&self, second: i64) {
             let backup = Backup {
                 id: BackupId::new("x"),
-                instance_id: InstanceId::new("db"),
-                instance_name: None,
-                instance_status: None,
-                engine: None,
+                origin: Origin::bare(InstanceId::new("db")).into(),
                 backup_type: BackupType { name: "auto", times: Times::Job },
                 status: Status::Completed,
                 begin: Some(at(second)),
                 end: Some(at(second)),
                 bytes: None,
-                unknown_type: None,
-                unknown_status: None,
+                unknown: None,
             };
             let reading = Arc::new(Reading::new(&self.target, &[backup], None, at(0)));
             let (ended, took) = (at(0), Duration::ZERO);

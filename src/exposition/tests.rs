@@ -8,7 +8,7 @@ use prometheus::{GaugeVec, Opts};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, Times};
+use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Origin, Status, Times};
 use crate::census;
 use crate::error::{Fault, Reason};
 use crate::estate::Estate;
@@ -114,17 +114,13 @@ fn baseline() -> Option<Median> {
     let backup_type = BackupType { name: "auto", times: Times::Job };
     let record = |(at, bytes)| Backup {
         id: BackupId::new("x"),
-        instance_id: InstanceId::new("db"),
-        instance_name: None,
-        instance_status: None,
-        engine: None,
+        origin: Origin::bare(InstanceId::new("db")).into(),
         backup_type,
         status: Status::Completed,
         begin: Timestamp::from_second(at).ok(),
         end: None,
         bytes: Some(bytes),
-        unknown_type: None,
-        unknown_status: None,
+        unknown: None,
     };
     let records = [(1, 64), (2, 61), (3, 60), (4, 5)].map(record);
     summarise(backup_type, &records.each_ref(), None).size_baseline

@@ -6,7 +6,7 @@
 //! and no incremental it stands for them, and shows types that nobody documented as well. An answer
 //! that contradicts it ends that at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,7 +82,7 @@ pub(super) async fn by_untyped(reader: &Reader<'_>) -> Result<Option<Vec<Backup>
 /// brings besides.
 pub(super) async fn compare(
     reader: &Reader<'_>,
-    found: &HashMap<BackupId, Backup>,
+    found: &[Backup],
     answered: &Answered,
     rhythm: &Rhythm,
     before: &Untyped,
@@ -99,7 +99,7 @@ pub(super) async fn compare(
     };
     let is_mixed = look.entries.iter().any(is_incremental);
     let is_whole = look.trouble.is_none() && !look.cut;
-    let holds_full = ids(&mut look.entries.iter()) == ids(&mut found.values());
+    let holds_full = ids(&mut look.entries.iter()) == ids(&mut found.iter());
     let stands_for_full = is_whole && !is_mixed && holds_full;
     let untyped = if stands_for_full || is_mixed || look.cut {
         Untyped { stands_for_full, due: Some(whole_due), ..Untyped::default() }
@@ -120,7 +120,7 @@ pub(super) async fn compare(
 /// is gone through once, and only if it has news must it prove that they are all.
 async fn besides(
     reader: &Reader<'_>,
-    found: &HashMap<BackupId, Backup>,
+    found: &[Backup],
     answered: &Answered,
 ) -> Result<Option<(Look<Backup>, Vec<Backup>)>, Fault> {
     let answers = reader.answers();
@@ -129,7 +129,8 @@ async fn besides(
         Err(fault) if is_bad_request(&fault) && reader.answers() == answers => return Ok(None),
         Err(fault) => return Err(fault),
     };
-    let is_news = |it: &&Backup| is_news(found, answered, it);
+    let known = super::ids(found);
+    let is_news = |it: &&Backup| is_news(&known, answered, it);
     let news = |look: &Look<Backup>| -> Vec<Backup> {
         let mut news: Vec<Backup> = look.entries.iter().filter(is_news).cloned().collect();
         news.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -166,10 +167,6 @@ fn is_incremental(backup: &Backup) -> bool {
 
 /// Whether no other list brought the record. The list of a windowed type is all there is to know of
 /// that type: what another list brings of it lies outside the window.
-pub(super) fn is_news(
-    found: &HashMap<BackupId, Backup>,
-    answered: &Answered,
-    backup: &Backup,
-) -> bool {
-    !found.contains_key(&backup.id) && !answered.windowed.contains(&backup.backup_type)
+pub(super) fn is_news(known: &HashSet<&BackupId>, answered: &Answered, backup: &Backup) -> bool {
+    !known.contains(&backup.id) && !answered.windowed.contains(&backup.backup_type)
 }

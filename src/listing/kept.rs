@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::window::MARGIN;
-use crate::backup::{Backup, BackupId, BackupType, Status};
+use crate::backup::{Backup, BackupId, BackupType, Origin, Status};
 use crate::config::Lookback;
 
 /// What is known of the incrementals of a target.
@@ -187,20 +187,16 @@ impl Older {
         other: &Backup,
         backup_type: BackupType,
     ) -> impl Iterator<Item = Backup> {
-        let instance_id = other.instance_id.clone();
+        let origin = Arc::new(Origin::bare(other.origin.instance_id.clone()));
         self.0.into_iter().map(move |record| Backup {
             id: record.id,
-            instance_id: instance_id.clone(),
-            instance_name: None,
-            instance_status: None,
-            engine: None,
+            origin: Arc::clone(&origin),
             backup_type,
             status: record.status,
             begin: Some(record.begin),
             end: record.end,
             bytes: record.bytes,
-            unknown_type: None,
-            unknown_status: None,
+            unknown: None,
         })
     }
 }
@@ -218,17 +214,13 @@ mod tests {
     fn backup(minute: i64, status: Status) -> Backup {
         Backup {
             id: BackupId::new(&minute.to_string()),
-            instance_id: InstanceId::new("db"),
-            instance_name: None,
-            instance_status: None,
-            engine: None,
+            origin: Origin::bare(InstanceId::new("db")).into(),
             backup_type: BackupType { name: "incremental", times: Times::Commit },
             status,
             begin: Some(at(minute)),
             end: Some(at(minute + 4)),
             bytes: Some(1),
-            unknown_type: None,
-            unknown_status: None,
+            unknown: None,
         }
     }
 

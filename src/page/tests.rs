@@ -6,24 +6,20 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
+use crate::backup::{Backup, BackupId, BackupType, InstanceId, Origin, Status, Times};
 
 const LIMIT: u32 = 10;
 
 fn backup(id: u32) -> Backup {
     Backup {
         id: BackupId::new(&format!("{id:05}")),
-        instance_id: InstanceId::new("db"),
-        instance_name: None,
-        instance_status: None,
-        engine: None,
+        origin: Origin::bare(InstanceId::new("db")).into(),
         backup_type: BackupType { name: "auto", times: Times::Job },
         status: Status::Completed,
         begin: None,
         end: None,
         bytes: None,
-        unknown_type: None,
-        unknown_status: None,
+        unknown: None,
     }
 }
 

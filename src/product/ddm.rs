@@ -111,13 +111,14 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, Decod
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total, answer.limit);
     page.entries.reserve_exact(answer.backups.len());
+    let mut last = None;
     for (at, record) in answer.backups.iter().enumerate() {
         let wire = wire(record);
         let record = Record::named(at, &wire)?;
         if record.has_status(DELETED) {
             page.left_out.push(record.id());
         } else {
-            page.entries.push(record.backup(&DDM, &STATUSES, asked)?);
+            page.entries.push(record.backup(&DDM, &STATUSES, asked, &mut last)?);
         }
     }
     Ok(page)

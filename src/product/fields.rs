@@ -10,7 +10,9 @@ use jiff::{Timestamp, civil, tz};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::Product;
-use crate::backup::{Backup, BackupId, BackupType, Engine, InstanceId, Status, UnknownWord};
+use crate::backup::{
+    Backup, BackupId, BackupType, Engine, InstanceId, Origin, Status, UnknownWord, UnknownWords,
+};
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +131,8 @@ pub(super) struct Wire<'a> {
     pub(super) instance_id: Option<&'a str>,
     pub(super) instance_name: Option<&'a str>,
     pub(super) instance_status: Option<&'a str>,
-    pub(super) engine: Option<Arc<Engine>>,
+    /// Name and version.
+    pub(super) engine: Option<(&'a str, &'a str)>,
     pub(super) backup_type: Field<'a>,
     pub(super) status: Option<&'a str>,
     pub(super) begin: Field<'a>,
@@ -165,12 +168,14 @@ impl<'a> Record<'a> {
         trimmed(self.wire.status).is_some_and(|status| status.eq_ignore_ascii_case(word))
     }
 
-    /// The record in the words of this program. `asked` is the instance that was asked for.
+    /// The record in the words of this program. `asked` is the instance that was asked for, `last`
+    /// what the record before said of its instance: nearly always the same.
     pub(super) fn backup(
         &self,
         product: &Product,
         statuses: &[(&str, Status)],
         asked: Option<&InstanceId>,
+        last: &mut Option<Arc<Origin>>,
     ) -> Result<Backup, DecodeError> {
         let wire = self.wire;
         let status_word = self.mandatory(("status", wire.status))?;
@@ -180,17 +185,18 @@ impl<'a> Record<'a> {
         let (begin, end) = self.times(status.is_some_and(|(_, it)| *it == Status::Completed))?;
         Ok(Backup {
             id: self.id(),
-            instance_id: self.instance_id(asked)?,
-            instance_name: trimmed(wire.instance_name).map(Into::into),
-            instance_status: trimmed(wire.instance_status).map(Into::into),
-            engine: wire.engine.clone(),
+            origin: self.origin(asked, last)?,
             backup_type: backup_type.unwrap_or(BackupType::UNKNOWN),
             status: status.map_or(Status::Unknown, |(_, status)| *status),
             begin,
             end,
             bytes: wire.kib.and_then(kib_to_bytes),
-            unknown_type: unknown(backup_type.is_none(), type_word),
-            unknown_status: unknown(status.is_none(), status_word),
+            unknown: (backup_type.is_none() || status.is_none()).then(|| {
+                Box::new(UnknownWords {
+                    backup_type: unknown(backup_type.is_none(), type_word),
+                    status: unknown(status.is_none(), status_word),
+                })
+            }),
         })
     }
 
@@ -199,12 +205,40 @@ impl<'a> Record<'a> {
         trimmed(text).ok_or_else(|| DecodeError::Missing { record: self.name(), field })
     }
 
+    fn origin(
+        &self,
+        asked: Option<&InstanceId>,
+        last: &mut Option<Arc<Origin>>,
+    ) -> Result<Arc<Origin>, DecodeError> {
+        let id = self.instance_id(asked)?;
+        let name = trimmed(self.wire.instance_name);
+        let status = trimmed(self.wire.instance_status);
+        let engine = self.wire.engine;
+        let is_same = |it: &&Arc<Origin>| {
+            it.instance_id.as_str() == id
+                && it.instance_name.as_deref() == name
+                && it.instance_status.as_deref() == status
+                && it.engine.as_ref().map(|it| (&*it.name, &*it.version)) == engine
+        };
+        if let Some(same) = last.as_ref().filter(is_same) {
+            return Ok(Arc::clone(same));
+        }
+        let origin = Origin {
+            instance_id: asked.map_or_else(|| InstanceId::new(id), InstanceId::clone),
+            instance_name: name.map(Into::into),
+            instance_status: status.map(Into::into),
+            engine: engine
+                .map(|(name, version)| Engine { name: name.into(), version: version.into() }),
+        };
+        Ok(Arc::clone(last.insert(Arc::new(origin))))
+    }
+
     /// The instance of the record, which must be the one that was `asked` for, if one was. Such a
     /// record may leave it out.
-    fn instance_id(&self, asked: Option<&InstanceId>) -> Result<InstanceId, DecodeError> {
+    fn instance_id<'b>(&'b self, asked: Option<&'b InstanceId>) -> Result<&'b str, DecodeError> {
         let given = self.wire.instance_id;
         let Some(asked) = asked else {
-            return self.mandatory(("instance_id", given)).map(InstanceId::new);
+            return self.mandatory(("instance_id", given));
         };
         match trimmed(given) {
             Some(found) if found != asked.as_str() => Err(DecodeError::Foreign {
@@ -212,7 +246,7 @@ impl<'a> Record<'a> {
                 found: InstanceId::new(found),
                 asked: asked.clone(),
             }),
-            _ => Ok(asked.clone()),
+            _ => Ok(asked.as_str()),
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Source of the facts: "Obtaining Details About Backups" (`rds_09_0005`) of both clouds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -218,16 +217,15 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, Decod
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total_count, answer.limit);
     page.entries.reserve_exact(answer.backups.len());
-    let mut named = None;
+    let mut last = None;
     for (at, record) in answer.backups.iter().enumerate() {
-        let wire = wire(record, &mut named);
-        page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked)?);
+        let wire = wire(record);
+        page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked, &mut last)?);
     }
     Ok(page)
 }
 
-/// `named` is the engine of the last record that has one.
-fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Arc<Engine>>) -> Wire<'a> {
+fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
     Wire {
         id: record.id.as_deref(),
         instance_id: record.instance_id.as_deref(),
@@ -236,17 +234,8 @@ fn wire<'a>(record: &'a WireRecord<'a>, named: &mut Option<Arc<Engine>>) -> Wire
         begin: ("begin_time", record.begin_time.as_deref()),
         end: ("end_time", record.end_time.as_deref()),
         kib: record.size,
-        engine: record.datastore.as_ref().map(|it| same_or_new(it, named)),
+        engine: record.datastore.as_ref().map(Datastore::words),
         ..Wire::default()
-    }
-}
-
-/// The engine in words, shared with the record before if it is the same: it nearly always is.
-fn same_or_new(datastore: &Datastore<'_>, named: &mut Option<Arc<Engine>>) -> Arc<Engine> {
-    let (name, version) = datastore.words();
-    match named {
-        Some(engine) if *engine.name == *name && *engine.version == *version => Arc::clone(engine),
-        _ => Arc::clone(named.insert(Arc::new(engine(datastore)))),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The answers that the documentation prints, and answers that nobody prints.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
-use crate::backup::{Engine, Status, Times};
+use crate::backup::{Engine, Origin, Status, Times};
 use crate::error::Chain;
 
 const RDS: &Product = &rds::RDS;
@@ -73,17 +75,16 @@ fn the_mysql_example_of_the_documentation_is_read() {
     assert_eq!(page.total, 1);
     let expected = Backup {
         id: BackupId::new("43e4feaab48f11e89039fa163ebaa7e4br01"),
-        instance_id: asked,
-        instance_name: None,
-        instance_status: None,
-        engine: Some(Engine { name: "MySQL".into(), version: "5.6".into() }.into()),
+        origin: Arc::new(Origin {
+            engine: Some(Engine { name: "MySQL".into(), version: "5.6".into() }),
+            ..Origin::bare(asked)
+        }),
         backup_type: RDS.backup_type("auto").unwrap(),
         status: Status::Completed,
         begin: Some(time("2018-08-06T04:41:14Z")),
         end: Some(time("2018-08-06T04:43:14Z")),
         bytes: Some(2803 * 1024),
-        unknown_type: None,
-        unknown_status: None,
+        unknown: None,
     };
     assert_eq!(page.entries, [expected]);
 }
@@ -95,7 +96,7 @@ fn the_postgresql_example_is_read_with_the_blanks_in_its_times_and_behind_its_in
     let page = (RDS.decode)(body, Some(&asked)).unwrap();
     let backup = &page.entries[0];
     assert_eq!(backup.backup_type.name, "incremental");
-    assert_eq!(backup.instance_id, asked);
+    assert_eq!(backup.origin.instance_id, asked);
     assert_eq!(backup.begin, Some(time("2018-08-06T04:41:14Z")));
     assert_eq!(backup.end, Some(time("2018-08-06T04:43:14Z")));
 }
@@ -109,8 +110,8 @@ fn the_sql_server_example_is_read_with_the_blank_behind_its_key() {
     assert_eq!(backup.id.to_string(), "43e4feaab48f11e89039fa163ebaa7e4br04");
     assert_eq!(backup.backup_type.name, "manual");
     assert_eq!(
-        backup.engine,
-        Some(Engine { name: "SQLServer".into(), version: "2014_WEB".into() }.into())
+        backup.origin.engine,
+        Some(Engine { name: "SQLServer".into(), version: "2014_WEB".into() })
     );
 }
 
@@ -121,9 +122,9 @@ fn the_ddm_example_is_read() {
     assert_eq!((page.total, page.limit), (1, Some(10)));
     let backup = &page.entries[0];
     assert_eq!(backup.id.to_string(), "c131f9339****5cdebe350228br09");
-    assert_eq!(backup.instance_id, instance("169f4f2fd6****04385a18ain09"));
-    assert_eq!(backup.instance_name.as_deref(), Some("ddm-test"));
-    assert_eq!(backup.instance_status.as_deref(), Some("normal"));
+    assert_eq!(backup.origin.instance_id, instance("169f4f2fd6****04385a18ain09"));
+    assert_eq!(backup.origin.instance_name.as_deref(), Some("ddm-test"));
+    assert_eq!(backup.origin.instance_status.as_deref(), Some("normal"));
     assert_eq!(backup.backup_type.name, "auto_metadata");
     assert_eq!(backup.status, Status::Completed);
     assert_eq!(backup.begin, Some(time("2025-02-19T02:50:20Z")));
@@ -138,10 +139,15 @@ fn words_are_compared_without_regard_to_case_and_an_unknown_one_is_kept() {
     let backup = rds(&json!({ "type": "Snapshot", "status": "FROZEN" })).unwrap();
     assert_eq!(backup.backup_type, BackupType::UNKNOWN);
     assert_eq!(backup.status, Status::Unknown);
-    assert_eq!(&*backup.unknown_type.unwrap().0, "Snapshot");
-    assert_eq!(&*backup.unknown_status.unwrap().0, "FROZEN");
+    let unknown = backup.unknown.unwrap();
+    assert_eq!(&*unknown.backup_type.unwrap().0, "Snapshot");
+    assert_eq!(&*unknown.status.unwrap().0, "FROZEN");
     let backup = rds(&json!({ "type": "x".repeat(100_000) })).unwrap();
-    assert_eq!(backup.unknown_type.unwrap().0.len(), 64, "it goes into a line of the log");
+    assert_eq!(
+        backup.unknown.unwrap().backup_type.unwrap().0.len(),
+        64,
+        "it goes into a line of the log"
+    );
 }
 
 #[test]
@@ -224,7 +230,7 @@ fn a_record_of_another_instance_is_refused_with_both_ids() {
     assert_eq!(error, "record 0 (`b1`) is of instance `other`, and `db` was asked for");
     assert!(rds(&json!({ "instance_id": "DB" })).is_err(), "ids are compared to the letter");
     let without = rds(&json!({ "instance_id": "absent" })).unwrap();
-    assert_eq!(without.instance_id, instance("db"), "RDS may leave it out");
+    assert_eq!(without.origin.instance_id, instance("db"), "RDS may leave it out");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::backup::BackupId;
+use crate::backup::{BackupId, Origin};
 
 const AUTO: BackupType = BackupType { name: "auto", times: Times::Job };
 const INCREMENTAL: BackupType = BackupType { name: "incremental", times: Times::Commit };
@@ -15,17 +15,13 @@ fn at(second: i64) -> Timestamp {
 fn record(id: &str, status: Status, begin: Option<i64>, end: Option<i64>) -> Backup {
     Backup {
         id: BackupId::new(id),
-        instance_id: InstanceId::new("db"),
-        instance_name: None,
-        instance_status: None,
-        engine: None,
+        origin: Origin::bare(InstanceId::new("db")).into(),
         backup_type: AUTO,
         status,
         begin: begin.map(at),
         end: end.map(at),
         bytes: None,
-        unknown_type: None,
-        unknown_status: None,
+        unknown: None,
     }
 }
 

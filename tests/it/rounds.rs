@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clouddb_backup_exporter::account::{Account, Patience, Terms};
-use clouddb_backup_exporter::backup::{Backup, BackupId, BackupType, InstanceId, Status};
+use clouddb_backup_exporter::backup::{Backup, BackupId, BackupType, InstanceId, Origin, Status};
 use clouddb_backup_exporter::client::Client;
 use clouddb_backup_exporter::config::{self, Config, Lookback};
 use clouddb_backup_exporter::error::Fault;
@@ -101,10 +101,7 @@ impl Rounds {
         let backup_type = self.target.product.backup_type(&record.kind);
         Backup {
             id: BackupId::new(&record.id),
-            instance_id: InstanceId::new(&*record.instance_id),
-            instance_name: None,
-            instance_status: None,
-            engine: None,
+            origin: Arc::new(Origin::bare(InstanceId::new(&*record.instance_id))),
             backup_type: backup_type.unwrap_or(BackupType::UNKNOWN),
             status: match &*record.status {
                 "COMPLETED" => Status::Completed,
@@ -116,8 +113,7 @@ impl Rounds {
             begin: record.begin,
             end: record.end,
             bytes: record.size.as_ref().and_then(serde_json::Value::as_u64).map(|kib| kib * 1024),
-            unknown_type: None,
-            unknown_status: None,
+            unknown: None,
         }
     }
 
