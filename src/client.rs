@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::account::{Account, Ask};
 use crate::auth::Access;
@@ -24,7 +24,14 @@ pub struct Client {
     project_id: ProjectId,
     concurrency: usize,
     in_flight: Semaphore,
+    under_way: Semaphore,
 }
+
+/// So many polls of instances may be under way for each request in flight. One that is half read
+/// holds its records: were all under way at once, as after a start, all would be half read, and all
+/// would end late. More than one, so that those whose answers are read or that wait to try again
+/// leave no slot empty.
+const POLLS_PER_REQUEST: usize = 4;
 
 /// Names and values before encoding.
 pub type Query = Vec<(&'static str, String)>;
@@ -55,6 +62,9 @@ impl Client {
             project_id: project_id.clone(),
             concurrency,
             in_flight: Semaphore::new(concurrency),
+            under_way: Semaphore::new(
+                POLLS_PER_REQUEST.saturating_mul(concurrency).min(Semaphore::MAX_PERMITS),
+            ),
         }
     }
 
@@ -88,6 +98,11 @@ impl Client {
         Arc::ptr_eq(self.account(), account)
             && self.project_id == *project_id
             && self.concurrency == concurrency
+    }
+
+    /// Waits until a poll of an instance may begin; another may when what this gives is dropped.
+    pub async fn begin(&self) -> Option<SemaphorePermit<'_>> {
+        self.under_way.acquire().await.ok()
     }
 
     /// The body of an answer of a call, for the project or for an instance of it.

@@ -9,10 +9,10 @@ mod kept;
 mod reader;
 mod window;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::{Backup, BackupId, BackupType};

@@ -4,7 +4,7 @@
 //! inserted at the head pushes another onto the next page, one that is deleted pulls another off
 //! it. So a walk is believed only if it adds up, and is done once more if it does not.
 
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 
 use crate::error::{Fault, Reason};
 use crate::product::{Entry, Page};

@@ -213,6 +213,8 @@ impl Polling {
         progress: Arc<Progress>,
     ) -> Result<Success, Fault> {
         let Assignment { target, client, rhythm } = &*assignment;
+        // The one list of a project waits for no instance.
+        let _begun = if target.instance.is_some() { client.begin().await } else { None };
         self.board.identify(target, client.project_id().await?);
         let Listing { backups, counted_from, known_until, memory } =
             listing::read(client, target, rhythm, &memory, self.clock.now(), &progress).await?;

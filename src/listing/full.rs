@@ -6,8 +6,9 @@
 //! and no incremental it stands for them, and shows types that nobody documented as well. An answer
 //! that contradicts it ends that at once.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
+use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::reader::{Reader, is_bad_request};

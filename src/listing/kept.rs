@@ -8,9 +8,9 @@
 //! expires: that begins with the oldest, so that a look at the tail shows it. The tail is of no interest where the list was seen to reach back
 //! beyond the lookback: what is younger than something that is still there does not expire.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::window::MARGIN;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{
-    Answer, Change, Cloud, Endless, Estate, Fault, RdsBackup, RdsInstance, Service,
+    Answer, Change, Cloud, Endless, Estate, Fault, RdsBackup, RdsInstance, Seen, Service,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -211,6 +211,37 @@ async fn requests_in_flight_stay_within_the_concurrency_of_the_project() {
     let daemon = Daemon::start(&setup.text(&cloud)).await;
     daemon.after_polls(1.0).await;
     assert_eq!(cloud.most_in_flight(clouddb_backup_exporter::sim::estate::PROJECT_ID), 3);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn few_of_many_instances_are_half_read_and_the_list_of_the_project_waits_for_none() {
+    let cloud = Cloud::start(Estate::new()).await.unwrap();
+    let mut setup =
+        Setup { poll: "interval: 60s, concurrency: 2", ..Setup::new(&cloud) }.with_ddm();
+    let ids: Vec<String> = (0..40).map(|at| format!("{at:032x}in01")).collect();
+    for id in &ids {
+        setup = setup.with_rds(id, "name: x");
+        cloud.change(|estate| estate.projects[0].rds.push(RdsInstance::new(id, "x")));
+    }
+    let daemon = Daemon::start(&setup.text(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    let asked = cloud.requests();
+    let spans: Vec<(usize, usize)> = ids
+        .iter()
+        .map(|id| {
+            let is_own = |it: &Seen| it.parameter("instance_id") == Some(id);
+            let first = asked.iter().position(is_own).unwrap();
+            (first, asked.iter().rposition(is_own).unwrap())
+        })
+        .collect();
+    let half_read = |at: usize| spans.iter().filter(|it| it.0 <= at && at < it.1).count();
+    assert_eq!((0..asked.len()).map(half_read).max(), Some(8), "four for each request in flight");
+    let ddm = asked.iter().position(|it| it.service == Service::Ddm).unwrap();
+    assert!(
+        spans.iter().any(|it| it.0 > ddm),
+        "the list of DDM was asked for behind all instances"
+    );
     daemon.stop().await.unwrap();
 }
 
