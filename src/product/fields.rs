@@ -73,13 +73,29 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeE
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    parsed.map_err(|source| {
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let found = serde_path_to_error::deserialize::<_, T>(&mut json).err();
-        // The second pass is content where only the bytes behind the value were wrong.
-        let path = found.map_or_else(|| ".".to_owned(), |error| error.path().to_string());
+    parsed.map_err(|source| DecodeError::Json { path: fault_path::<T>(body), source })
+}
+
+/// Parses a part of a body that was left as it is, and that stands at `path`.
+pub(super) fn parse_part<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    path: impl Fn() -> String,
+) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|source| {
+        let path = match &*fault_path::<T>(text.as_bytes()) {
+            "." => path(),
+            inner => format!("{}.{inner}", path()),
+        };
         DecodeError::Json { path, source }
     })
+}
+
+/// The field at which reading stops; `.` if that is none.
+fn fault_path<'a, T: Deserialize<'a>>(body: &'a [u8]) -> String {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let found = serde_path_to_error::deserialize::<_, T>(&mut json).err();
+    // The second pass is content where only the bytes behind the value were wrong.
+    found.map_or_else(|| ".".to_owned(), |error| error.path().to_string())
 }
 
 /// A text of an answer, borrowed from it unless it has escapes. A `Cow` in an `Option` would always

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::fields::{self, DecodeError, Record, Text, Wire};
 use super::{Api, InstanceList, List, Lookup, Page, Product, Question, Regions, Scope};
@@ -201,8 +202,15 @@ struct WireRecord<'a> {
     end_time: Option<Text<'a>>,
     #[serde(default)]
     size: Option<f64>,
+    /// Nearly always the same as that of the record before, to the byte.
     #[serde(borrow, default)]
-    datastore: Option<Datastore<'a>>,
+    datastore: Option<&'a RawValue>,
+}
+
+/// A datastore as it stands in an answer, and what it says.
+struct Named<'a> {
+    text: &'a str,
+    datastore: Datastore<'a>,
 }
 
 #[derive(Deserialize)]
@@ -217,12 +225,26 @@ fn decode(body: &[u8], asked: Option<&InstanceId>) -> Result<Page<Backup>, Decod
     let answer: Answer<'_> = fields::parse(body)?;
     let mut page = Page::of(answer.total_count, answer.limit);
     page.entries.reserve_exact(answer.backups.len());
-    let mut last = None;
+    let (mut named, mut last) = (None, None);
     for (at, record) in answer.backups.iter().enumerate() {
-        let wire = wire(record);
+        let wire = Wire { engine: engine_of(at, record, &mut named)?, ..wire(record) };
         page.entries.push(Record::named(at, &wire)?.backup(&RDS, &STATUSES, asked, &mut last)?);
     }
     Ok(page)
+}
+
+/// Name and version of the engine of the record at index `at`. `named` is the last one that was read.
+fn engine_of<'n, 'a>(
+    at: usize,
+    record: &WireRecord<'a>,
+    named: &'n mut Option<Named<'a>>,
+) -> Result<Option<(&'n str, &'n str)>, DecodeError> {
+    let Some(text) = record.datastore.map(RawValue::get) else { return Ok(None) };
+    if named.as_ref().is_none_or(|it| it.text != text) {
+        let datastore = fields::parse_part(text, || format!("backups[{at}].datastore"))?;
+        *named = Some(Named { text, datastore });
+    }
+    Ok(named.as_ref().map(|it| it.datastore.words()))
 }
 
 fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
@@ -234,7 +256,6 @@ fn wire<'a>(record: &'a WireRecord<'a>) -> Wire<'a> {
         begin: ("begin_time", record.begin_time.as_deref()),
         end: ("end_time", record.end_time.as_deref()),
         kib: record.size,
-        engine: record.datastore.as_ref().map(Datastore::words),
         ..Wire::default()
     }
 }

@@ -234,9 +234,30 @@ fn a_record_of_another_instance_is_refused_with_both_ids() {
 }
 
 #[test]
+fn each_record_has_the_engine_that_it_names() {
+    let engines = ["8.0", "8.0", "8.4", "absent", "8.4", "null", "8.0"];
+    let records = engines.map(|version| match version {
+        "absent" => rds_record(&json!({ "datastore": "absent" })),
+        "null" => rds_record(&json!({ "datastore": null })),
+        _ => rds_record(&json!({ "datastore": { "version": version, "type": "MySQL" } })),
+    });
+    let body = json!({ "backups": records, "total_count": records.len() });
+    let page = read(RDS, &body, Some(&instance("db"))).unwrap();
+    for (backup, version) in page.entries.iter().zip(engines) {
+        let expected = version.starts_with('8').then_some(("MySQL", version));
+        let engine = backup.origin.engine.as_ref();
+        assert_eq!(engine.map(|it| (&*it.name, &*it.version)), expected);
+    }
+}
+
+#[test]
 fn wrong_types_are_named_by_their_path() {
     let error = rds(&json!({ "size": "big" })).unwrap_err();
     assert!(error.starts_with("cannot read `backups[0].size` of the answer: "), "{error}");
+    let error = rds(&json!({ "datastore": { "version": 8 } })).unwrap_err();
+    assert!(error.starts_with("cannot read `backups[0].datastore.version` of the answer: "));
+    let error = rds(&json!({ "datastore": 8 })).unwrap_err();
+    assert!(error.starts_with("cannot read `backups[0].datastore` of the answer: "), "{error}");
     let error = rds(&json!({ "begin_time": 5 })).unwrap_err();
     assert!(error.contains("`backups[0].begin_time`"), "{error}");
 }
