@@ -93,6 +93,11 @@ impl Goals {
         );
     }
 
+    /// Tells a figure that has no goal: memory follows the incrementals that are counted.
+    pub(crate) fn show(id: &str, what: &str, ratios: &[f64]) {
+        println!("{id}  {what}: {} | no goal", spread(ratios));
+    }
+
     pub(crate) fn end(self) -> ExitCode {
         ExitCode::from(u8::from(self.is_missed))
     }
