@@ -8,4 +8,6 @@
 
 mod tool;
 
+mod alertmanager;
 mod rules;
+mod runbooks;
