@@ -28,9 +28,9 @@ containers:
     image: {{ include "exporter.image" . }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     args:
-      - --config.file=/etc/clouddb-backup-exporter/config/config.yaml
+      - --config.file=/etc/clouddb-backup-exporter/config.yaml
       {{- if .Values.web.existingSecret }}
-      - --web.config.file=/etc/clouddb-backup-exporter/web/web.yaml
+      - --web.config.file=/etc/clouddb-backup-exporter-web/web.yaml
       {{- end }}
       - --log.level={{ .Values.log.level }}
       - --log.format={{ .Values.log.format }}
@@ -73,11 +73,11 @@ containers:
         drop: [ALL]
     volumeMounts:
       - name: config
-        mountPath: /etc/clouddb-backup-exporter/config
+        mountPath: /etc/clouddb-backup-exporter
         readOnly: true
       {{- if .Values.web.existingSecret }}
       - name: web
-        mountPath: /etc/clouddb-backup-exporter/web
+        mountPath: /etc/clouddb-backup-exporter-web
         readOnly: true
       {{- end }}
       {{- range $folder, $_ := .Values.secrets }}

@@ -1,0 +1,243 @@
+//! The pod that the chart renders, run by podman: as this user, on this read-only root, with this
+//! memory, with config and secret mounted, it polls a cloud, is scraped, and ends when it is asked to.
+//!
+//! What podman 4.3 cannot do is changed before: a pod on the network of the host may name no ports.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use clouddb_backup_exporter::sim::{Cloud, Estate, RdsBackup, RdsInstance, User, estate};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::chart::CHART;
+use crate::container::Engine;
+use crate::resources::Resources;
+use crate::tool::{self, tool};
+
+const IMAGE: &str = "localhost/clouddb-backup-exporter";
+const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
+/// In a Secret it stands for "secret". Podman 4.3 mounts it as it is here, so it is the password.
+const ENCODED: &str = "c2VjcmV0";
+/// Longer than anything here takes on a busy machine; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An image of the program as cargo has just built it, with what it is linked to.
+fn image(engine: &Engine) {
+    let folder = TempDir::new().unwrap();
+    let add = |from: &Path, to: &str| {
+        let to = folder.path().join("root").join(to.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_clouddb-backup-exporter"));
+    add(program, "/usr/bin/clouddb-backup-exporter");
+    let linked = tool::succeed(Command::new("ldd").arg(program));
+    let paths = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    paths.for_each(|path| add(Path::new(path), path));
+    let authorities = "/etc/ssl/certs/ca-certificates.crt";
+    add(Path::new(authorities), authorities);
+    let dockerfile = "FROM scratch\nCOPY root/ /\nWORKDIR /etc/clouddb-backup-exporter\n\
+                      USER 65532:65532\nENTRYPOINT [\"/usr/bin/clouddb-backup-exporter\"]\n";
+    std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    engine.build(folder.path(), &format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION")));
+}
+
+/// What the chart renders for this cloud.
+fn rendered(cloud: &Cloud) -> Resources {
+    let values = json!({
+        "config": {
+            "credentials": { "shop": {
+                "auth_url": cloud.iam_url(),
+                "username": "backup-exporter",
+                "user_domain_name": estate::DOMAIN,
+                "password_file": "/var/run/secrets/shop/password",
+                "requests_per_second": 100,
+            } },
+            "projects": [{
+                "name": "shop-prod",
+                "project_id": estate::PROJECT_ID,
+                "credentials": "shop",
+                "rds": { "endpoint": cloud.rds_url(), "discover": true },
+            }],
+        },
+        "secrets": { "shop": "clouddb-shop" },
+        "image": { "repository": IMAGE, "pullPolicy": "Never" },
+        "extraArgs": ["--web.listen-address=127.0.0.1:0"],
+    });
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("values.yaml");
+    std::fs::write(&file, values.to_string()).unwrap();
+    Resources::read(tool::succeed(
+        tool("bin/helm").args(["template", "shop", CHART, "-f"]).arg(file),
+    ))
+}
+
+/// The resources that podman knows, on the network of the host.
+fn playable(rendered: &Resources) -> String {
+    let mut workload = rendered.one("Deployment").clone();
+    let pod = &mut workload["spec"]["template"]["spec"];
+    pod["hostNetwork"] = true.into();
+    drop(pod["containers"][0].as_object_mut().unwrap().remove("ports"));
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "clouddb-shop" },
+        "data": { "password": ENCODED },
+    });
+    [&secret, rendered.one("ConfigMap"), &workload].map(|it| format!("---\n{it}\n")).concat()
+}
+
+/// A container that runs.
+struct Container<'a> {
+    engine: &'a Engine,
+    id: String,
+}
+
+impl Container<'_> {
+    fn inspect(&self, what: &str) -> String {
+        let format = format!("{{{{{what}}}}}");
+        let told = self.engine.podman().args(["inspect", &self.id, "--format", &format]).output();
+        String::from_utf8(told.unwrap().stdout).unwrap().trim().to_owned()
+    }
+
+    fn log(&self) -> String {
+        tool::run(self.engine.podman().args(["logs", &self.id])).1
+    }
+
+    /// The address that it logged.
+    async fn address(&self) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some((_, behind)) = log.split_once("listening on ") {
+                return behind.split(['"', ' ', '\n']).next().unwrap().to_owned();
+            }
+            assert!(Instant::now() < until, "it does not listen:\n{log}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What the kernel knows of its process.
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.inspect(".State.Pid"))).unwrap()
+    }
+}
+
+/// Status and body.
+fn get(url: &str) -> (String, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--max-time", "10", "--write-out", "\n%{http_code}", url]);
+    let (_, told) = tool::run(&mut curl);
+    let (body, status) = told.rsplit_once('\n').unwrap();
+    (status.to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
+    let cloud = Cloud::start(
+        Estate::new()
+            .with_user(User::new("backup-exporter", ENCODED))
+            .with_rds(RdsInstance::new(ID, "orders")),
+    );
+    let cloud = cloud.await.unwrap();
+    let ended = cloud.clock().now();
+    let backup =
+        RdsBackup::completed(ID, "auto", ended - SignedDuration::from_mins(5), ended, 2000);
+    cloud.change(|estate| estate.projects[0].rds_backups.push(backup));
+    let rendered = rendered(&cloud);
+    let engine = Engine::new();
+    image(&engine);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("pod.yaml");
+    std::fs::write(&file, playable(&rendered)).unwrap();
+    tool::succeed(engine.podman().args(["play", "kube"]).arg(&file));
+
+    let listed = engine.podman().args(["ps", "--quiet", "--filter", "name=-exporter$"]).output();
+    let id = String::from_utf8(listed.unwrap().stdout).unwrap().trim().to_owned();
+    let container = Container { engine: &engine, id };
+    let address = container.address().await;
+
+    // As the kubelet sees it.
+    let probe =
+        |name: &str| rendered.container()[name]["httpGet"]["path"].as_str().unwrap().to_owned();
+    let (healthy, ready) = (probe("livenessProbe"), probe("readinessProbe"));
+    assert_eq!(get(&format!("http://{address}{healthy}")).0, "200");
+    let until = Instant::now() + PATIENCE;
+    while get(&format!("http://{address}{ready}")).0 != "200" {
+        assert!(Instant::now() < until, "it does not become ready:\n{}", container.log());
+        sleep(Duration::from_millis(50)).await;
+    }
+
+    // As Prometheus sees it: with the mounted config and secret it signed in and read the backups.
+    // What it has read is shown a little later than it is ready.
+    let of = format!(
+        "{{project=\"shop-prod\",product=\"rds\",instance_id=\"{ID}\",instance_name=\"orders\""
+    );
+    let samples = [
+        format!("clouddb_poll_success{of}}} 1\n"),
+        format!("clouddb_backups{of},backup_type=\"auto\",status=\"completed\"}} 1\n"),
+    ];
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (status, exposition) = get(&format!("http://{address}/metrics"));
+        assert_eq!(status, "200");
+        if samples.iter().all(|sample| exposition.contains(sample)) {
+            break;
+        }
+        assert!(Instant::now() < until, "{samples:?} in\n{exposition}\n{}", container.log());
+        sleep(Duration::from_millis(50)).await;
+    }
+
+    // As the notes of the chart say.
+    let mut check = engine.podman();
+    check.args(["exec", &container.id, "/usr/bin/clouddb-backup-exporter", "check", "--live"]);
+    tool::succeed(&mut check);
+
+    // As the kernel sees it.
+    let status = container.proc("status");
+    for line in [
+        "Uid:\t65532\t65532\t65532\t65532",
+        "Gid:\t65532\t65532\t65532\t65532",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
+        assert!(status.contains(line), "{line} in\n{status}");
+    }
+    let mounts = container.proc("mountinfo");
+    for at in ["/", "/etc/clouddb-backup-exporter", "/var/run/secrets/shop"] {
+        let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let mount = mount.into_iter().find(|fields| fields[4] == at).expect("it is mounted");
+        assert!(mount[5].starts_with("ro"), "{mount:?}");
+    }
+    assert_eq!(rendered.container()["resources"]["limits"]["memory"], "256Mi");
+    assert_eq!(container.inspect(".HostConfig.Memory"), (256 << 20).to_string());
+
+    // Within the grace period of the pod, or it would have been killed: 137.
+    let grace = &rendered.pod()["terminationGracePeriodSeconds"];
+    assert_eq!(container.inspect(".Config.StopTimeout"), grace.to_string());
+    tool::succeed(engine.podman().args(["stop", &container.id]));
+    assert_eq!(container.inspect(".State.ExitCode"), "0", "{}", container.log());
+}
+
+#[test]
+fn what_is_changed_for_podman_is_nothing_that_is_tested_by_it() {
+    let with = json!({ "kind": "Deployment", "spec": { "template": { "spec": {
+        "containers": [{ "ports": [], "args": ["a"] }], "securityContext": { "runAsUser": 1 },
+    } } } });
+    let map = json!({ "kind": "ConfigMap" });
+    let read = Resources::read(playable(&Resources::read(format!("---\n{with}\n---\n{map}\n"))));
+    let mut expected = with;
+    expected["spec"]["template"]["spec"]["hostNetwork"] = Value::Bool(true);
+    drop(
+        expected["spec"]["template"]["spec"]["containers"][0]
+            .as_object_mut()
+            .unwrap()
+            .remove("ports"),
+    );
+    assert_eq!(read.one("Deployment"), &expected);
+}
