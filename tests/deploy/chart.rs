@@ -1,5 +1,6 @@
 //! The Helm chart, as helm renders it with the values of `tests/deploy/values/`.
 
+mod guide;
 mod identity;
 mod monitoring;
 mod network;
@@ -10,6 +11,7 @@ mod shards;
 mod validity;
 
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::resources::Resources;
 use crate::tool::{self, tool};
@@ -30,9 +32,11 @@ fn template(values: &str) -> Command {
     helm
 }
 
-/// What that brings.
-fn rendered(values: &str) -> Resources {
-    rendered_with(values, &[])
+/// What that brings; asked for by many tests, and made once.
+fn rendered(values: &str) -> &'static Resources {
+    static MADE: [OnceLock<Resources>; ALL.len()] = [const { OnceLock::new() }; ALL.len()];
+    let at = ALL.iter().position(|it| *it == values).expect("one of the values files");
+    MADE[at].get_or_init(|| rendered_with(values, &[]))
 }
 
 /// The same with values that are set on top.

@@ -1,61 +1,84 @@
-//! Containers on this machine: an engine with a store of its own, which takes its containers with it.
+//! Containers on this machine: buildah, podman and runc, with a store that goes with the test.
 
-use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
-use crate::tool;
+use crate::tool::{run, succeed};
 
-/// Neither systemd nor the right to raise limits is needed, and nothing of the machine's own is seen.
-const CONFIG: &str = r#"
-[containers]
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"#;
+/// What the engine needs on a machine without systemd, and with old or new cgroups.
+const CONFIG: &str = "[containers]\n\
+    default_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n\
+    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
 
-/// Longer than any of its commands takes on a busy machine, in seconds.
-const PATIENCE: &str = "120";
+/// Longer than anything here takes on a busy machine; only a failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Builds images and runs containers.
-pub(crate) struct Engine {
+/// Longer than any command of the engine takes, in seconds.
+const BOUND: &str = "120";
+
+/// A store of images and containers of its own.
+pub(crate) struct Store {
     folder: TempDir,
 }
 
-impl Engine {
+impl Store {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("containers.conf"), CONFIG).unwrap();
         Self { folder }
     }
 
-    /// Makes an image of a folder with a Dockerfile.
-    pub(crate) fn build(&self, folder: &Path, name: &str) {
-        tool::succeed(self.command("buildah").args(["bud", "--quiet", "--tag", name]).arg(folder));
+    pub(crate) fn buildah(&self) -> Command {
+        self.program("buildah")
     }
 
     pub(crate) fn podman(&self) -> Command {
-        self.command("podman")
+        self.program("podman")
     }
 
-    fn command(&self, program: &str) -> Command {
-        let path = self.folder.path();
+    fn program(&self, name: &str) -> Command {
         let mut command = Command::new("timeout");
-        command.args([PATIENCE, program]);
-        command.arg("--root").arg(path.join("store")).arg("--runroot").arg(path.join("run"));
-        command.env("CONTAINERS_CONF", path.join("containers.conf"));
-        command.env("STORAGE_DRIVER", "vfs").env("BUILDAH_ISOLATION", "chroot");
         command
+            .args([BOUND, name])
+            .env("CONTAINERS_CONF", self.folder.path().join("containers.conf"))
+            .env("BUILDAH_ISOLATION", "chroot")
+            .args(["--storage-driver", "vfs", "--root"])
+            .arg(self.folder.path().join("root"))
+            .arg("--runroot")
+            .arg(self.folder.path().join("run"));
+        command
+    }
+
+    /// What the engine says of a container, by a template of Go.
+    pub(crate) fn inspect(&self, what: &str, template: &str) -> String {
+        succeed(self.podman().args(["inspect", "--format", template, what])).trim().to_owned()
+    }
+
+    /// What a container has written so far.
+    pub(crate) fn log(&self, container: &str) -> String {
+        succeed(self.podman().args(["logs", container]))
+    }
+
+    /// The address that the exporter in a container logs once it listens.
+    pub(crate) async fn address(&self, container: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log(container);
+            if let Some((_, behind)) = log.split_once("listening on ") {
+                return behind.split(['"', ' ', '\n']).next().unwrap().to_owned();
+            }
+            assert!(Instant::now() < until, "it does not listen:\n{log}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
-impl Drop for Engine {
+impl Drop for Store {
     fn drop(&mut self) {
-        for what in ["pod", "container"] {
-            drop(self.podman().args([what, "rm", "--all", "--force", "--time=0"]).output());
-        }
+        run(self.podman().args(["pod", "rm", "--force", "--all", "--time", "0"]));
+        run(self.podman().args(["rm", "--force", "--all", "--time", "0"]));
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What podman 4.3 cannot do is changed before: a pod on the network of the host may name no ports.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::chart::CHART;
-use crate::container::Engine;
+use crate::container::{PATIENCE, Store};
 use crate::resources::Resources;
 use crate::tool::{self, tool};
 
@@ -22,11 +22,9 @@ const IMAGE: &str = "localhost/clouddb-backup-exporter";
 const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 /// In a Secret it stands for "secret". Podman 4.3 mounts it as it is here, so it is the password.
 const ENCODED: &str = "c2VjcmV0";
-/// Longer than anything here takes on a busy machine; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An image of the program as cargo has just built it, with what it is linked to.
-fn image(engine: &Engine) {
+fn image(store: &Store) {
     let folder = TempDir::new().unwrap();
     let add = |from: &Path, to: &str| {
         let to = folder.path().join("root").join(to.trim_start_matches('/'));
@@ -43,7 +41,9 @@ fn image(engine: &Engine) {
     let dockerfile = "FROM scratch\nCOPY root/ /\nWORKDIR /etc/clouddb-backup-exporter\n\
                       USER 65532:65532\nENTRYPOINT [\"/usr/bin/clouddb-backup-exporter\"]\n";
     std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
-    engine.build(folder.path(), &format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION")));
+    let mut build = store.buildah();
+    build.args(["bud", "--quiet", "--tag", &format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION"))]);
+    tool::succeed(build.arg(folder.path()));
 }
 
 /// What the chart renders for this cloud.
@@ -89,39 +89,33 @@ fn playable(rendered: &Resources) -> String {
     [&secret, rendered.one("ConfigMap"), &workload].map(|it| format!("---\n{it}\n")).concat()
 }
 
-/// A container that runs.
-struct Container<'a> {
-    engine: &'a Engine,
+/// A pod that is played, and goes with the test.
+struct Played<'a> {
+    store: &'a Store,
+    file: PathBuf,
+    /// The container of the exporter.
     id: String,
 }
 
-impl Container<'_> {
-    fn inspect(&self, what: &str) -> String {
-        let format = format!("{{{{{what}}}}}");
-        let told = self.engine.podman().args(["inspect", &self.id, "--format", &format]).output();
-        String::from_utf8(told.unwrap().stdout).unwrap().trim().to_owned()
-    }
-
-    fn log(&self) -> String {
-        tool::run(self.engine.podman().args(["logs", &self.id])).1
-    }
-
-    /// The address that it logged.
-    async fn address(&self) -> String {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let log = self.log();
-            if let Some((_, behind)) = log.split_once("listening on ") {
-                return behind.split(['"', ' ', '\n']).next().unwrap().to_owned();
-            }
-            assert!(Instant::now() < until, "it does not listen:\n{log}");
-            sleep(Duration::from_millis(50)).await;
-        }
+impl<'a> Played<'a> {
+    fn start(store: &'a Store, file: PathBuf) -> Self {
+        tool::succeed(store.podman().args(["play", "kube"]).arg(&file));
+        let mut list = store.podman();
+        list.args(["ps", "--all", "--quiet", "--filter", "name=-exporter$"]);
+        let id = tool::succeed(&mut list).trim().to_owned();
+        Self { store, file, id }
     }
 
     /// What the kernel knows of its process.
     fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.inspect(".State.Pid"))).unwrap()
+        let pid = self.store.inspect(&self.id, "{{.State.Pid}}");
+        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap()
+    }
+}
+
+impl Drop for Played<'_> {
+    fn drop(&mut self) {
+        tool::run(self.store.podman().args(["play", "kube", "--down"]).arg(&self.file));
     }
 }
 
@@ -147,17 +141,14 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         RdsBackup::completed(ID, "auto", ended - SignedDuration::from_mins(5), ended, 2000);
     cloud.change(|estate| estate.projects[0].rds_backups.push(backup));
     let rendered = rendered(&cloud);
-    let engine = Engine::new();
-    image(&engine);
+    let store = Store::new();
+    image(&store);
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("pod.yaml");
     std::fs::write(&file, playable(&rendered)).unwrap();
-    tool::succeed(engine.podman().args(["play", "kube"]).arg(&file));
-
-    let listed = engine.podman().args(["ps", "--quiet", "--filter", "name=-exporter$"]).output();
-    let id = String::from_utf8(listed.unwrap().stdout).unwrap().trim().to_owned();
-    let container = Container { engine: &engine, id };
-    let address = container.address().await;
+    let played = Played::start(&store, file);
+    let id = played.id.as_str();
+    let address = store.address(id).await;
 
     // As the kubelet sees it.
     let probe =
@@ -166,7 +157,7 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
     assert_eq!(get(&format!("http://{address}{healthy}")).0, "200");
     let until = Instant::now() + PATIENCE;
     while get(&format!("http://{address}{ready}")).0 != "200" {
-        assert!(Instant::now() < until, "it does not become ready:\n{}", container.log());
+        assert!(Instant::now() < until, "it does not become ready:\n{}", store.log(id));
         sleep(Duration::from_millis(50)).await;
     }
 
@@ -186,17 +177,17 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         if samples.iter().all(|sample| exposition.contains(sample)) {
             break;
         }
-        assert!(Instant::now() < until, "{samples:?} in\n{exposition}\n{}", container.log());
+        assert!(Instant::now() < until, "{samples:?} in\n{exposition}\n{}", store.log(id));
         sleep(Duration::from_millis(50)).await;
     }
 
     // As the notes of the chart say.
-    let mut check = engine.podman();
-    check.args(["exec", &container.id, "/usr/bin/clouddb-backup-exporter", "check", "--live"]);
+    let mut check = store.podman();
+    check.args(["exec", id, "/usr/bin/clouddb-backup-exporter", "check", "--live"]);
     tool::succeed(&mut check);
 
     // As the kernel sees it.
-    let status = container.proc("status");
+    let status = played.proc("status");
     for line in [
         "Uid:\t65532\t65532\t65532\t65532",
         "Gid:\t65532\t65532\t65532\t65532",
@@ -208,20 +199,20 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
     ] {
         assert!(status.contains(line), "{line} in\n{status}");
     }
-    let mounts = container.proc("mountinfo");
+    let mounts = played.proc("mountinfo");
     for at in ["/", "/etc/clouddb-backup-exporter", "/var/run/secrets/shop"] {
         let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         let mount = mount.into_iter().find(|fields| fields[4] == at).expect("it is mounted");
         assert!(mount[5].starts_with("ro"), "{mount:?}");
     }
     assert_eq!(rendered.container()["resources"]["limits"]["memory"], "256Mi");
-    assert_eq!(container.inspect(".HostConfig.Memory"), (256 << 20).to_string());
+    assert_eq!(store.inspect(id, "{{.HostConfig.Memory}}"), (256 << 20).to_string());
 
     // Within the grace period of the pod, or it would have been killed: 137.
     let grace = &rendered.pod()["terminationGracePeriodSeconds"];
-    assert_eq!(container.inspect(".Config.StopTimeout"), grace.to_string());
-    tool::succeed(engine.podman().args(["stop", &container.id]));
-    assert_eq!(container.inspect(".State.ExitCode"), "0", "{}", container.log());
+    assert_eq!(store.inspect(id, "{{.Config.StopTimeout}}"), grace.to_string());
+    tool::succeed(store.podman().args(["stop", id]));
+    assert_eq!(store.inspect(id, "{{.State.ExitCode}}"), "0", "{}", store.log(id));
 }
 
 #[test]

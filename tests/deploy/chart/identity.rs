@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::chart::{ALL, CHART, rendered, rendered_with};
-use crate::tool;
+use crate::resources::Resources;
+use crate::tool::{self, tool};
 
 /// Whether a selector selects these labels.
 fn selects(selector: &Value, labels: &Value) -> bool {
@@ -95,6 +96,15 @@ fn everything_has_the_name_of_the_release() {
             assert!(own == name || own == format!("{name}-dashboard"), "{own}");
         }
     }
+}
+
+#[test]
+fn a_release_that_is_named_like_the_program_is_not_named_twice() {
+    let mut helm = tool("bin/helm");
+    helm.args(["template", "my-clouddb-backup-exporter", CHART]);
+    helm.arg("--values=tests/deploy/values/minimal.yaml");
+    let rendered = Resources::read(tool::succeed(&mut helm));
+    assert_eq!(rendered.workload()["metadata"]["name"], "my-clouddb-backup-exporter");
 }
 
 #[test]

@@ -192,8 +192,13 @@ fn whoever_installs_it_blind_is_told_so() {
     };
     let minimal = notes("minimal");
     for told in [
+        "polls 1 project(s) with 1 pod(s)",
         "NOBODY SCRAPES IT YET",
+        "else scrape shop-clouddb-backup-exporter.databases.svc:19747",
         "THERE ARE NO ALERTS YET",
+        "else load\ndeploy/prometheus/rules.yml into Prometheus",
+        "kubectl -n databases logs deployment/shop-clouddb-backup-exporter",
+        "kubectl -n databases port-forward deployment/shop-clouddb-backup-exporter 19747",
         "kubectl -n databases rollout status deployment/shop-clouddb-backup-exporter",
         "kubectl -n databases exec deployment/shop-clouddb-backup-exporter -- /usr/bin/clouddb",
         "http://127.0.0.1:19747/",

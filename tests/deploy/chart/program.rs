@@ -97,8 +97,8 @@ fn web(values: &str) -> &'static str {
 fn the_program_takes_the_flags_and_the_config_of_every_rendering() {
     for values in ALL {
         let rendered = rendered(values);
-        let rooted = Rooted::new(&rendered, web(values));
-        let (code, told) = rooted.run(&rendered, "--config.check");
+        let rooted = Rooted::new(rendered, web(values));
+        let (code, told) = rooted.run(rendered, "--config.check");
         assert_eq!(code, Some(0), "{values}: {told}\n{}", rendered.config());
     }
 }
@@ -106,7 +106,7 @@ fn the_program_takes_the_flags_and_the_config_of_every_rendering() {
 #[test]
 fn a_pod_of_the_stateful_set_knows_which_shard_it_is() {
     let rendered = rendered("sharded");
-    let (_, told) = Rooted::new(&rendered, "").run(&rendered, "plan");
+    let (_, told) = Rooted::new(rendered, "").run(rendered, "plan");
     assert!(told.contains("1 of 3"), "{told}");
 }
 
@@ -121,9 +121,9 @@ fn the_port_of_the_pod_is_the_one_that_the_program_listens_on() {
 #[test]
 fn what_is_said_of_the_config_names_the_file_in_the_pod() {
     let rendered = rendered("minimal");
-    let rooted = Rooted::new(&rendered, "");
+    let rooted = Rooted::new(rendered, "");
     rooted.write("/etc/clouddb-backup-exporter/config.yaml", "surprise: 1\n");
-    let (code, told) = rooted.run(&rendered, "--config.check");
+    let (code, told) = rooted.run(rendered, "--config.check");
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("config.yaml:1:1"), "{told}");
 }

@@ -21,7 +21,7 @@ fn helm_has_nothing_to_say_against_the_chart() {
 #[test]
 fn the_oldest_and_the_newest_kubernetes_know_every_field() {
     let renderings = ALL.map(rendered);
-    let texts: Vec<&str> = renderings.iter().map(Resources::text).collect();
+    let texts = renderings.map(Resources::text);
     for version in [OLDEST, NEWEST] {
         resources::validate(&texts, version).unwrap_or_else(|told| panic!("{version}: {told}"));
         let misspelt = texts[0].replace("readOnlyRootFilesystem", "readOnlyRootFileSystem");
