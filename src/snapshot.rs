@@ -32,6 +32,14 @@ pub struct Snapshot {
     pub estates: Vec<Arc<Estate>>,
 }
 
+impl Snapshot {
+    /// Whether every target was polled and every instance list read once, with whatever outcome.
+    pub fn was_tried(&self) -> bool {
+        self.estates.iter().all(|estate| estate.was_tried())
+            && self.targets.iter().all(|state| state.last_poll.is_some())
+    }
+}
+
 /// What is known of one target.
 #[derive(Clone, Debug)]
 pub struct TargetState {

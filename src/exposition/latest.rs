@@ -27,6 +27,7 @@ pub struct Latest {
 #[derive(Clone, Debug)]
 struct Numbered {
     publications: u64,
+    has_first_round: bool,
     rendered: Arc<Rendered>,
 }
 
@@ -40,6 +41,11 @@ impl Latest {
     /// What a scrape is answered from.
     pub fn rendered(&self) -> Arc<Rendered> {
         Arc::clone(&self.newest.borrow().rendered)
+    }
+
+    /// Whether a scrape is answered with every target and every instance list tried once.
+    pub fn has_first_round(&self) -> bool {
+        self.newest.borrow().has_first_round
     }
 
     /// Renders what is published: at once if that is the first thing for a while, else with all
@@ -75,7 +81,9 @@ impl Numbered {
     fn new(board: &Board) -> Self {
         // The number first: what is published between the two is rendered once more, not missed.
         let publications = *board.publications().borrow();
-        Self { publications, rendered: Arc::new(Rendered::new(&board.snapshot())) }
+        let snapshot = board.snapshot();
+        let has_first_round = snapshot.was_tried();
+        Self { publications, has_first_round, rendered: Arc::new(Rendered::new(&snapshot)) }
     }
 }
 
@@ -108,10 +116,15 @@ mod tests {
 
     impl Kept {
         fn start() -> Self {
-            let targets = read(
+            Self::with("{ id: db }")
+        }
+
+        /// Of these instances the first one is polled.
+        fn with(instances: &str) -> Self {
+            let targets = read(&format!(
                 "  - name: shop\n    project_id: p1\n    credentials: main\n    \
-                 rds: { endpoint: https://rds.example, instances: [{ id: db }] }\n",
-            );
+                 rds: {{ endpoint: https://rds.example, instances: [{instances}] }}\n",
+            ));
             let board = Arc::new(Board::default());
             board.reassign(&targets, &[]);
             let latest = Arc::new(Latest::new(Arc::clone(&board), GAP));
@@ -183,6 +196,21 @@ mod tests {
             sleep(GAP + INSTANT).await;
             assert!(!newest.has_changed().unwrap());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_round_is_over_when_scrapes_show_all_of_it() {
+        let mut kept = Kept::with("{ id: db }, { id: other }");
+        kept.publish(1);
+        kept.latest.caught_up().await;
+        assert!(!kept.latest.has_first_round(), "the other one was not tried");
+        let other = kept.board.snapshot().targets[1].target.clone();
+        kept.target = other;
+        kept.publish(2);
+        sleep(GAP / 2).await;
+        assert!(!kept.latest.has_first_round(), "it is not rendered yet");
+        kept.latest.caught_up().await;
+        assert!(kept.latest.has_first_round());
     }
 
     #[tokio::test(start_paused = true)]

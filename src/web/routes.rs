@@ -146,17 +146,15 @@ impl Site {
         }
     }
 
-    /// Every target was tried once, or that took too long. Never back: readiness must not follow
+    /// Every target was tried once and scrapes show it, or that took too long. Never back: readiness must not follow
     /// the health of the cloud, or the pod, and with it every alert, drops out of the scrape during
     /// an outage.
     fn is_ready(&self) -> bool {
         if self.ready.load(Ordering::Acquire) {
             return true;
         }
-        let snapshot = self.board.snapshot();
-        let surveyed = snapshot.estates.iter().all(|estate| estate.was_tried());
-        let tried = surveyed && snapshot.targets.iter().all(|state| state.last_poll.is_some());
-        let ready = tried || self.started.elapsed() >= self.ready_after;
+        let is_late = self.started.elapsed() >= self.ready_after;
+        let ready = self.exposition.has_first_round() || is_late;
         self.ready.fetch_or(ready, Ordering::AcqRel);
         ready
     }

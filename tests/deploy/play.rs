@@ -205,7 +205,7 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         let mount = mount.into_iter().find(|fields| fields[4] == at).expect("it is mounted");
         assert!(mount[5].starts_with("ro"), "{mount:?}");
     }
-    assert_eq!(rendered.container()["resources"]["limits"]["memory"], "256Mi");
+    assert_eq!(rendered.container()["resources"]["limits"]["memory"], "128Mi");
     assert_eq!(store.inspect(id, "{{.HostConfig.Memory}}"), (256 << 20).to_string());
 
     // Within the grace period of the pod, or it would have been killed: 137.

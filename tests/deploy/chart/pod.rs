@@ -75,8 +75,8 @@ fn it_has_the_memory_that_was_measured_and_no_limit_of_cpu() {
     assert_eq!(
         rendered("minimal").container()["resources"],
         json!({
-            "requests": { "cpu": "10m", "memory": "64Mi" },
-            "limits": { "memory": "256Mi" },
+            "requests": { "cpu": "10m", "memory": "48Mi" },
+            "limits": { "memory": "128Mi" },
         })
     );
 }
