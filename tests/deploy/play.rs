@@ -206,7 +206,7 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         assert!(mount[5].starts_with("ro"), "{mount:?}");
     }
     assert_eq!(rendered.container()["resources"]["limits"]["memory"], "128Mi");
-    assert_eq!(store.inspect(id, "{{.HostConfig.Memory}}"), (134217728).to_string());
+    assert_eq!(store.inspect(id, "{{.HostConfig.Memory}}"), (128 << 20).to_string());
 
     // Within the grace period of the pod, or it would have been killed: 137.
     let grace = &rendered.pod()["terminationGracePeriodSeconds"];
