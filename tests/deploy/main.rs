@@ -6,6 +6,13 @@
     reason = "the exemption of tests in `.clippy.toml` does not reach their helper functions"
 )]
 
+mod container;
+mod document;
+mod machine;
+mod scrape;
 mod tool;
 
+mod image;
 mod rules;
+mod systemd;
+mod workflows;

@@ -1,0 +1,222 @@
+//! The unit as systemd runs it, and what the daemon tells a service manager.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clouddb_backup_exporter::sim::{Cloud, estate};
+use tempfile::TempDir;
+
+use crate::document::commands;
+use crate::image::demo_config;
+use crate::machine::Machine;
+use crate::scrape::{PATIENCE, all_is_polled, until};
+use crate::tool::{checkout, run, succeed, text};
+
+const UNIT: &str = "deploy/systemd/clouddb-backup-exporter.service";
+const DOCUMENT: &str = "docs/install.md";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_clouddb-backup-exporter");
+
+#[test]
+fn systemd_finds_nothing_wrong_in_the_unit() {
+    // It looks for the program at the path that the unit names.
+    let unit = text(UNIT).replace("/usr/local/bin/clouddb-backup-exporter", "/bin/true");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("clouddb-backup-exporter.service");
+    std::fs::write(&file, unit).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    assert_eq!(succeed(verify.args(["verify", "--man=no"]).arg(file)), "");
+}
+
+#[test]
+fn its_exposure_is_the_documented_one() {
+    let mut security = Command::new("systemd-analyze");
+    let told = succeed(security.args(["security", "--offline=true"]).arg(checkout(UNIT)));
+    let (_, level) = told.split_once("Overall exposure level for ").unwrap();
+    let level = level.split(' ').nth(1).unwrap();
+    let document = text(DOCUMENT).replace('\n', " ");
+    assert!(document.contains(&format!("exposure at {level} (")), "{told}");
+}
+
+#[tokio::test]
+async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_else() {
+    let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
+    let machine = Machine::boot();
+    // What is unpacked, and what the reader wrote.
+    let program = std::fs::read(checkout(".tools/image/out/usr/bin/clouddb-backup-exporter"));
+    machine.write("/root/clouddb-backup-exporter", &program.unwrap());
+    machine.write("/root/clouddb-backup-exporter.service", text(UNIT).as_bytes());
+    let secret = "/run/credentials/clouddb-backup-exporter.service/secret_password";
+    assert!(text(DOCUMENT).contains(secret));
+    let config = demo_config(&cloud, secret);
+    machine.write("/root/config.yaml", config.as_bytes());
+    machine.write("/root/password", estate::PASSWORD.as_bytes());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    machine.sh("mkdir --parents /etc/systemd/system/clouddb-backup-exporter.service.d");
+    let drop_in = format!(
+        "[Service]\nExecStart=\nExecStart=/usr/local/bin/clouddb-backup-exporter \
+         --config.file=/etc/clouddb-backup-exporter/config.yaml --web.listen-address={port}\n"
+    );
+    let file = "/etc/systemd/system/clouddb-backup-exporter.service.d/override.conf";
+    machine.write(file, drop_in.as_bytes());
+
+    let mut documented = commands(DOCUMENT, "## systemd").into_iter();
+    let install: Vec<String> =
+        documented.by_ref().take_while(|line| !line.starts_with("systemctl status")).collect();
+    assert!(install.last().unwrap().starts_with("systemctl enable --now"), "{install:?}");
+    machine.sh(&install.join("\n"));
+    let state = |property: &str| {
+        let line = format!("systemctl show --property={property} clouddb-backup-exporter");
+        machine.sh(&line).trim().to_owned()
+    };
+    assert_eq!(state("ActiveState"), "ActiveState=active");
+    assert_eq!(state("UnitFileState"), "UnitFileState=enabled");
+    let address = port.to_string();
+    let scrape = until(&address, all_is_polled).await;
+    for metric in
+        ["process_start_time_seconds ", "process_open_fds ", "process_resident_memory_bytes "]
+    {
+        assert!(scrape.lines().any(|line| line.starts_with(metric)), "{metric} in\n{scrape}");
+    }
+    assert!(documented.next().unwrap().starts_with("journalctl"));
+    let log = machine.sh("journalctl --unit=clouddb-backup-exporter");
+    assert!(log.contains("listening on "), "{log}");
+    assert!(!log.contains("level=warn") || log.contains("finding"), "{log}");
+
+    let reload = documented.next().unwrap();
+    machine.write("/etc/clouddb-backup-exporter/config.yaml", b"nonsense");
+    machine.sh(&reload);
+    until_state(&machine, "StatusText=the config has problems").await;
+    machine.write("/etc/clouddb-backup-exporter/config.yaml", config.as_bytes());
+    machine.sh(&reload);
+    until_state(&machine, "StatusText=the config was reloaded").await;
+    assert_eq!(state("ActiveState"), "ActiveState=active");
+    until(&address, all_is_polled).await;
+
+    // A new secret is seen after the documented restart.
+    machine.write("/etc/clouddb-backup-exporter/secrets/password", b"of-tomorrow");
+    cloud.change(|estate| "of-tomorrow".clone_into(&mut estate.users[0].password));
+    cloud.revoke_tokens();
+    machine.sh(&documented.next().unwrap());
+    until(&address, all_is_polled).await;
+    assert_eq!(documented.next(), None);
+
+    machine.sh("systemctl stop clouddb-backup-exporter");
+    assert_eq!(state("Result"), "Result=success");
+    assert_eq!(state("ExecMainStatus"), "ExecMainStatus=0");
+}
+
+async fn until_state(machine: &Machine, begin: &str) {
+    let begun = Instant::now();
+    loop {
+        let told = machine.sh("systemctl show --property=StatusText clouddb-backup-exporter");
+        if told.starts_with(begin) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_config_with_problems_fails_the_start_and_is_tried_again() {
+    let machine = Machine::boot();
+    let program = std::fs::read(checkout(".tools/image/out/usr/bin/clouddb-backup-exporter"));
+    machine.write("/root/clouddb-backup-exporter", &program.unwrap());
+    machine.write("/root/clouddb-backup-exporter.service", text(UNIT).as_bytes());
+    machine.write("/root/config.yaml", b"nonsense");
+    machine.write("/root/password", b"");
+    let (output, told) =
+        run(&mut machine.command(&commands(DOCUMENT, "## systemd")[..8].join("\n")));
+    assert!(!output.status.success(), "{told}");
+    let told = machine.sh(
+        "systemctl show --property=ActiveState,SubState,ExecMainStatus clouddb-backup-exporter",
+    );
+    for line in ["ExecMainStatus=2", "ActiveState=activating", "SubState=auto-restart"] {
+        assert!(told.lines().any(|it| it == line), "{line} in {told}");
+    }
+}
+
+/// A service manager that listens, and a daemon that it started.
+struct Supervised {
+    manager: UnixDatagram,
+    daemon: Child,
+    folder: TempDir,
+}
+
+impl Supervised {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&socket).unwrap();
+        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Nobody listens at the address of the cloud.
+        let config = "credentials: { nobody: { access_key: a, secret_key: s } }\nprojects:\n  - { name: \
+                      shop, project_id: p, credentials: nobody, ddm: { endpoint: \"https://127.0.0.1:1\" } }\n";
+        std::fs::write(folder.path().join("config.yaml"), config).unwrap();
+        let daemon = Command::new(PROGRAM)
+            .arg("--config.file")
+            .arg(folder.path().join("config.yaml"))
+            .arg("--web.listen-address=127.0.0.1:0")
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { manager, daemon, folder }
+    }
+
+    /// The next that it tells.
+    fn told(&self) -> String {
+        let mut buffer = [0; 4096];
+        let length = self.manager.recv(&mut buffer).expect("it tells something");
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    fn signal(&self, signal: &str) {
+        succeed(Command::new("kill").args([signal, &self.daemon.id().to_string()]));
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        self.daemon.kill().ok();
+        self.daemon.wait().ok();
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_serves_reads_its_config_again_and_ends() {
+    let mut it = Supervised::start();
+    assert_eq!(it.told(), "READY=1\n", "whether the cloud answers or not");
+    for (config, outcome) in [
+        (None, "the config was reloaded"),
+        (Some("nonsense"), "the config has problems, which the log tells; the one in force stays"),
+    ] {
+        if let Some(config) = config {
+            std::fs::write(it.folder.path().join("config.yaml"), config).unwrap();
+        }
+        it.signal("-HUP");
+        let reloading = it.told();
+        let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&reloading);
+        assert!(time.trim().parse::<u64>().is_ok_and(|time| time > 0), "{reloading}");
+        assert_eq!(it.told(), format!("READY=1\nSTATUS={outcome}\n"));
+    }
+    it.signal("-TERM");
+    assert_eq!(it.told(), "STOPPING=1\n");
+    assert_eq!(it.daemon.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_service_manager_that_is_gone_or_does_not_read_does_not_hold_the_daemon() {
+    let mut it = Supervised::start();
+    assert_eq!(it.told(), "READY=1\n");
+    // Nobody reads, and after some the next one would wait for a place.
+    let fill = UnixDatagram::unbound().unwrap();
+    fill.connect(it.folder.path().join("notify")).unwrap();
+    fill.set_nonblocking(true).unwrap();
+    while fill.send(b"X=1").is_ok() {}
+    it.signal("-TERM");
+    let begin = Instant::now();
+    assert_eq!(it.daemon.wait().unwrap().code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
