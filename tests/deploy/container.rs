@@ -1,6 +1,5 @@
-//! Images and containers: buildah, podman and runc, with a store that goes with the test.
+//! Containers on this machine: an engine with a store of its own, which takes its containers with it.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,17 +8,25 @@ use tempfile::TempDir;
 use crate::scrape::PATIENCE;
 use crate::tool::{checkout, run, succeed};
 
-/// What the engine needs on a machine without systemd, and with old or new cgroups.
-const CONFIG: &str = "[containers]\n\
-    default_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n\
-    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+/// Neither systemd nor the right to raise limits is needed, and nothing of the machine's own is seen.
+const CONFIG: &str = r#"
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"#;
 
-/// A store of images and containers of its own.
-pub(crate) struct Store {
+/// Longer than any of its commands takes on a busy machine, in seconds.
+const LONGEST: &str = "120";
+
+/// Builds images and runs containers.
+pub(crate) struct Engine {
     folder: TempDir,
 }
 
-impl Store {
+impl Engine {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("containers.conf"), CONFIG).unwrap();
@@ -27,38 +34,35 @@ impl Store {
     }
 
     pub(crate) fn buildah(&self) -> Command {
-        self.program("buildah")
+        self.command("buildah")
     }
 
     pub(crate) fn podman(&self) -> Command {
-        self.program("podman")
+        self.command("podman")
     }
 
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command
-            .current_dir(checkout(""))
-            .env("CONTAINERS_CONF", self.folder.path().join("containers.conf"))
-            .env("BUILDAH_ISOLATION", "chroot")
-            .args(["--storage-driver", "vfs", "--root"])
-            .arg(self.folder.path().join("root"))
-            .arg("--runroot")
-            .arg(self.folder.path().join("run"));
+    fn command(&self, program: &str) -> Command {
+        let path = self.folder.path();
+        let mut command = Command::new("timeout");
+        command.args([LONGEST, program, "--storage-driver=vfs"]).current_dir(checkout(""));
+        command.arg("--root").arg(path.join("store")).arg("--runroot").arg(path.join("run"));
+        command.env("CONTAINERS_CONF", path.join("containers.conf"));
+        command.env("BUILDAH_ISOLATION", "chroot");
         command
     }
 
-    /// Builds the shipped Dockerfile, with `stage` in place of what its first stage makes.
-    pub(crate) fn build(&self, image: &str, stage: &Path, arguments: &[&str]) {
-        let file = "deploy/container/Dockerfile";
-        let mut build = self.buildah();
-        build
-            .args(["bud", "--quiet", "--file", file, "--ignorefile"])
-            .arg(format!("{file}.dockerignore"));
-        build.args(["--tag", image, "--build-context"]).arg(format!("build={}", stage.display()));
-        succeed(build.args(arguments).arg("."));
+    /// Runs a line of the shell in which `podman` is this engine's.
+    pub(crate) fn sh(&self, line: &str) -> String {
+        let podman = self.podman();
+        let words = podman.get_args().map(|word| word.to_str().unwrap());
+        let words: Vec<&str> = std::iter::once("timeout").chain(words).collect();
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &format!("podman() {{ {} \"$@\"; }}\n{line}", words.join(" "))]);
+        shell.envs(podman.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        succeed(shell.current_dir(checkout("")))
     }
 
-    /// What the engine says of an image or a container, by a template of Go.
+    /// What a container or an image is said to be, by a template of Go.
     pub(crate) fn inspect(&self, what: &str, template: &str) -> String {
         succeed(self.podman().args(["inspect", "--format", template, what])).trim().to_owned()
     }
@@ -82,8 +86,8 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for Engine {
     fn drop(&mut self) {
-        run(self.podman().args(["rm", "--force", "--all", "--time", "0"]));
+        run(self.podman().args(["rm", "--all", "--force", "--time=0"]));
     }
 }

@@ -5,6 +5,7 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use clouddb_backup_exporter::sim::{Cloud, estate};
@@ -17,7 +18,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::container::Store;
+use crate::container::Engine;
 use crate::document::command;
 use crate::scrape::{all_is_polled, until};
 use crate::tool::{checkout, succeed, text, tool};
@@ -28,13 +29,19 @@ const IMAGE: &str = "clouddb-backup-exporter";
 const PROGRAM: &str = "usr/bin/clouddb-backup-exporter";
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// A store with the image, built as the workflow of a release builds it.
-fn store() -> Store {
-    let store = Store::new();
-    let version = concat!("VERSION=", env!("CARGO_PKG_VERSION"));
-    let arguments = ["--build-arg", version, "--build-arg", "REVISION=0123456789ab"];
-    store.build(IMAGE, &checkout(".tools/image"), &arguments);
-    store
+/// An engine with the image, built by the documented command with `stage` in place of what the first stage
+/// makes.
+fn built(stage: &Path) -> Engine {
+    let engine = Engine::new();
+    let line = command(DOCUMENT, SECTION, "podman build ");
+    let context = format!("podman build --build-context=build={} ", stage.display());
+    engine.sh(&line.replacen("podman build ", &context, 1));
+    engine
+}
+
+/// An engine with the image as it is shipped.
+fn shipped() -> Engine {
+    built(&checkout(".tools/image"))
 }
 
 /// A folder with this config, and with the password of the cloud, as it is mounted.
@@ -51,7 +58,7 @@ fn config(text: &str) -> TempDir {
 
 /// Runs the image by the documented command, but for what is of this machine: the folder, the way to a
 /// loopback where the cloud is simulated, a port that is free, and less memory.
-fn start(store: &Store, folder: &Path, more: &[&str]) {
+fn start(engine: &Engine, folder: &Path, more: &[&str]) {
     let line = command(DOCUMENT, SECTION, "podman run ");
     let mut words: Vec<&str> = line.split(' ').skip(1).collect();
     assert_eq!(words.pop(), Some(IMAGE), "the image comes last");
@@ -64,14 +71,14 @@ fn start(store: &Store, folder: &Path, more: &[&str]) {
         let word = words.iter_mut().find(|word| **word == documented);
         *word.unwrap_or_else(|| panic!("{documented} in {line}")) = here;
     }
-    let mut podman = store.podman();
+    let mut podman = engine.podman();
     podman.args(words).args(more).args([IMAGE, "--web.listen-address=127.0.0.1:0"]);
     succeed(&mut podman);
 }
 
 /// Runs a documented command as it is.
-fn documented(store: &Store, begin: &str) -> String {
-    succeed(store.podman().args(command(DOCUMENT, SECTION, begin).split(' ').skip(1)))
+fn documented(engine: &Engine, begin: &str) -> String {
+    engine.sh(&command(DOCUMENT, SECTION, begin))
 }
 
 /// What an operator would write for the simulated cloud, but for an interval at which there is something
@@ -95,13 +102,13 @@ pub(crate) fn demo_config(cloud: &Cloud, password_file: &str) -> String {
 async fn it_serves_with_nothing_allowed_and_32_mib_and_ends_with_0_within_five_seconds() {
     let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
     let folder = config(&demo_config(&cloud, "password"));
-    let store = store();
-    start(&store, folder.path(), &[]);
-    let address = store.address("backup-exporter").await;
+    let engine = shipped();
+    start(&engine, folder.path(), &[]);
+    let address = engine.address("backup-exporter").await;
     let scrape = until(&address, all_is_polled).await;
     assert!(scrape.contains("revision=\""), "{scrape}");
 
-    let process = store.inspect("backup-exporter", "{{.State.Pid}}");
+    let process = engine.inspect("backup-exporter", "{{.State.Pid}}");
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let fields: Vec<Vec<&str>> =
         status.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -121,25 +128,25 @@ async fn it_serves_with_nothing_allowed_and_32_mib_and_ends_with_0_within_five_s
     let is_read_only = root.split(' ').nth(3).unwrap().split(',').any(|option| option == "ro");
     assert!(is_read_only, "{root}");
 
-    let check = documented(&store, "podman exec ");
+    let check = documented(&engine, "podman exec ");
     assert!(check.contains("0 findings"), "{check}");
     std::fs::write(folder.path().join("config.yaml"), "nonsense").unwrap();
-    documented(&store, "podman kill --signal=HUP ");
+    documented(&engine, "podman kill --signal=HUP ");
     until(&address, |scrape| {
         scrape.contains("\nclouddb_exporter_config_last_reload_successful 0\n")
     })
     .await;
 
     // After ten seconds it would be killed.
-    documented(&store, "podman stop ");
-    let state = store.inspect("backup-exporter", "{{.State.ExitCode}} {{.State.OOMKilled}}");
-    assert_eq!(state, "0 false", "{}", store.log("backup-exporter"));
+    documented(&engine, "podman stop ");
+    let state = engine.inspect("backup-exporter", "{{.State.ExitCode}} {{.State.OOMKilled}}");
+    assert_eq!(state, "0 false", "{}", engine.log("backup-exporter"));
 }
 
 #[test]
 fn it_holds_one_program_and_the_authorities_and_says_what_it_is() {
-    let store = store();
-    let told = succeed(store.podman().args(["image", "inspect", IMAGE]));
+    let engine = shipped();
+    let told = succeed(engine.podman().args(["image", "inspect", IMAGE]));
     let image = &serde_json::from_str::<Value>(&told).unwrap()[0];
     let config = &image["Config"];
     assert_eq!(config["User"], "65532:65532");
@@ -154,18 +161,20 @@ fn it_holds_one_program_and_the_authorities_and_says_what_it_is() {
         let line = manifest.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         line.split('"').nth(1).unwrap().to_owned()
     };
+    let mut git = Command::new("git");
+    let commit = succeed(git.args(["rev-parse", "--short=12", "HEAD"]).current_dir(checkout("")));
     let expected = json!({
         "org.opencontainers.image.title": of_manifest("name"),
         "org.opencontainers.image.description": of_manifest("description"),
         "org.opencontainers.image.licenses": of_manifest("license"),
         "org.opencontainers.image.version": of_manifest("version"),
-        "org.opencontainers.image.revision": "0123456789ab",
+        "org.opencontainers.image.revision": commit.trim(),
     });
     assert_eq!(labels, expected);
     let size = image["Size"].as_u64().unwrap();
     assert!(size < 12_000_000, "{size} bytes");
 
-    let files = files(&store, IMAGE);
+    let files = files(&engine, IMAGE);
     let modes: Vec<String> = files.iter().map(|(name, mode)| format!("{mode} {name}")).collect();
     assert_eq!(
         modes,
@@ -185,12 +194,12 @@ fn it_holds_one_program_and_the_authorities_and_says_what_it_is() {
 }
 
 /// The files of an image with their modes, in the order of their names; all belong to root.
-fn files(store: &Store, image: &str) -> Vec<(String, String)> {
+fn files(engine: &Engine, image: &str) -> Vec<(String, String)> {
     let folder = TempDir::new().unwrap();
     let archive = folder.path().join("files.tar");
-    succeed(store.podman().args(["create", "--name=files", image, "none"]));
-    succeed(store.podman().args(["export", "--output"]).arg(&archive).arg("files"));
-    let mut tar = std::process::Command::new("tar");
+    succeed(engine.podman().args(["create", "--name=files", image, "none"]));
+    succeed(engine.podman().args(["export", "--output"]).arg(&archive).arg("files"));
+    let mut tar = Command::new("tar");
     let listing = succeed(tar.arg("--numeric-owner").arg("-tvf").arg(&archive));
     let mut files: Vec<(String, String)> = listing
         .lines()
@@ -210,15 +219,15 @@ fn files(store: &Store, image: &str) -> Vec<(String, String)> {
 
 #[test]
 fn nothing_else_of_the_checkout_gets_into_the_build() {
-    let store = Store::new();
+    let engine = Engine::new();
     let folder = TempDir::new().unwrap();
     let all = folder.path().join("Dockerfile");
     std::fs::write(&all, "FROM scratch\nCOPY . /\n").unwrap();
-    let mut build = store.buildah();
+    let mut build = engine.buildah();
     build.args(["bud", "--quiet", "--tag=context", "--ignorefile"]);
     build.arg("deploy/container/Dockerfile.dockerignore").arg("--file").arg(all).arg(".");
     succeed(&mut build);
-    let files = files(&store, "context");
+    let files = files(&engine, "context");
     let first = |name: &str| name.split('/').next().unwrap().to_owned();
     let top: BTreeSet<String> = files.iter().map(|(name, _)| first(name)).collect();
     let expected = ["Cargo.lock", "Cargo.toml", "LICENSE", "benches", "build.rs", "deploy", "src"];
@@ -271,7 +280,7 @@ async fn front(issuer: &Issuer<'static, KeyPair>, name: &str, server: &str) -> S
 #[tokio::test]
 async fn names_are_resolved_and_its_authorities_are_the_ones_that_are_trusted() {
     let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
-    // What the first stage takes from Debian, with one authority more.
+    // What the first stage makes, with one authority more.
     let stage = TempDir::new().unwrap();
     let (known, pem) = authority();
     for file in [PROGRAM, AUTHORITIES] {
@@ -302,12 +311,11 @@ async fn names_are_resolved_and_its_authorities_are_the_ones_that_are_trusted() 
         project("untrusted", &format!("https://cloud.test:{}", untrusted.port())),
         project("nowhere", "https://no-such-host.invalid"),
     ));
-    let store = Store::new();
-    store.build(IMAGE, stage.path(), &[]);
+    let engine = built(stage.path());
     // Nobody answers at the resolver: that must be told at once, and like any other name that is not
     // found.
-    start(&store, folder.path(), &["--add-host=cloud.test:127.0.0.1", "--dns=127.0.0.1"]);
-    let address = store.address("backup-exporter").await;
+    start(&engine, folder.path(), &["--add-host=cloud.test:127.0.0.1", "--dns=127.0.0.1"]);
+    let address = engine.address("backup-exporter").await;
     let failed = |scrape: &str, project: &str, reason: &str| {
         scrape.lines().any(|line| {
             line.starts_with("clouddb_poll_failures_total{")
@@ -325,15 +333,15 @@ async fn names_are_resolved_and_its_authorities_are_the_ones_that_are_trusted() 
             && failed(scrape, "nowhere", "connect")
     })
     .await;
-    assert_eq!(store.inspect("backup-exporter", "{{.State.Status}}"), "running");
+    assert_eq!(engine.inspect("backup-exporter", "{{.State.Status}}"), "running");
 }
 
 #[test]
 fn scanners_of_the_image_see_the_crates_that_the_program_is_made_of() {
-    let store = store();
+    let engine = shipped();
     let folder = TempDir::new().unwrap();
     let image = format!("oci-archive:{}", folder.path().join("image.tar").display());
-    succeed(store.podman().args(["push", "--quiet", IMAGE, &image]));
+    succeed(engine.podman().args(["push", "--quiet", IMAGE, &image]));
     let mut syft = tool("venv/bin/syft");
     syft.args(["scan", "--quiet", "--output=cyclonedx-json", &image]);
     syft.env("SYFT_CHECK_FOR_APP_UPDATE", "false");

@@ -21,8 +21,9 @@ impl Machine {
         let folder = TempDir::new().unwrap();
         let name = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.');
         let group = format!("clouddb-{name}");
-        let mut boot = Command::new("unshare");
-        boot.args(["--mount", "--propagation=private", "sh"]);
+        // It ends with the test, even with one that is killed.
+        let mut boot = Command::new("setpriv");
+        boot.args(["--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "sh"]);
         boot.arg(checkout("tests/deploy/machine.sh")).arg(folder.path()).arg(&group);
         let outer = boot.stdin(Stdio::null()).spawn().unwrap();
         let mut machine = Self { outer, init: String::new(), group, folder };
