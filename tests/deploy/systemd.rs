@@ -111,6 +111,10 @@ async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_els
     assert!(state("After").contains("network-online.target"));
     assert!(state("Wants").contains("network-online.target"));
     assert_eq!(state("TimeoutStopUSec"), "TimeoutStopUSec=10s");
+    // Oftener it would meet the limit at which systemd gives up.
+    assert_eq!(state("RestartUSec"), "RestartUSec=15s");
+    // What is forbidden is refused, and does not kill.
+    assert_eq!(state("SystemCallErrorNumber"), "SystemCallErrorNumber=1");
     let address = port.to_string();
     let scrape = until(&address, all_is_polled).await;
     // What is shut off must not make a number wrong.
@@ -119,6 +123,8 @@ async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_els
         line.unwrap_or_else(|| panic!("{metric} in\n{scrape}")).parse().unwrap()
     };
     let id = state("MainPID").replace("MainPID=", "");
+    machine
+        .sh(&format!("test \"$(readlink /proc/{id}/ns/ipc)\" != \"$(readlink /proc/1/ns/ipc)\""));
     let started = machine.sh(&format!("date +%s --date=\"$(ps -o lstart= -p {id})\""));
     let started: f64 = started.trim().parse().unwrap();
     assert!((value("process_start_time_seconds") - started).abs() <= 2.0, "{started}\n{scrape}");

@@ -98,6 +98,33 @@ fn advisories_are_asked_for_daily_and_for_every_change() {
 }
 
 #[test]
+fn every_change_of_main_is_tested_as_anybody_would_and_its_image_is_built_for_both_architectures() {
+    let workflow = read(TEST);
+    assert_eq!(
+        workflow["on"]["push"]["branches"],
+        serde_yaml::from_str::<Value>("[main]").unwrap()
+    );
+    let cancel = workflow["concurrency"]["cancel-in-progress"].as_str().unwrap();
+    assert_eq!(cancel, "${{ github.event_name == 'pull_request' }}");
+    let [tests, image] = ["tests", "image"].map(|name| workflow["jobs"][name].clone());
+    let options = tests["container"]["options"].as_str().unwrap();
+    assert_eq!(options, "--privileged --cgroupns=host", "for containers and systemd");
+    // The image of Rust has neither of the two that tests/run asks for.
+    assert!(commands(&tests).contains(&"rustup component add clippy rustfmt".to_owned()));
+    assert_eq!(commands(&tests).last().unwrap(), "tests/run");
+    let image = commands(&image).join("\n");
+    for part in [
+        // The driver that docker starts with builds for one architecture.
+        "docker buildx create --use",
+        "--platform linux/amd64,linux/arm64",
+        "out/linux_amd64/usr/bin/clouddb-backup-exporter --version",
+        "file out/linux_arm64/usr/bin/clouddb-backup-exporter",
+    ] {
+        assert!(image.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn a_release_is_made_of_what_passed_the_tests_and_of_one_image() {
     let jobs = jobs(RELEASE);
     let needs: Vec<(&str, String)> = jobs
@@ -114,7 +141,12 @@ fn a_release_is_made_of_what_passed_the_tests_and_of_one_image() {
     let all = jobs.iter().flat_map(|(_, job)| commands(job)).collect::<Vec<_>>().join("\n");
     assert_eq!(all.matches("docker buildx build").count(), 1);
     for part in [
-        "--platform linux/amd64,linux/arm64",
+        "docker buildx create --use",
+        "docker login ghcr.io",
+        "helm registry login ghcr.io",
+        "--push --file deploy/container/Dockerfile --platform linux/amd64,linux/arm64",
+        "--tag \"$NAME:$VERSION\"",
+        "--label \"org.opencontainers.image.source=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY\"",
         "--build-arg \"VERSION=$VERSION\"",
         "--build-arg \"REVISION=${GITHUB_SHA::12}\"",
         "--sbom=true",
