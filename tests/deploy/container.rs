@@ -1,9 +1,10 @@
 //! Containers on this machine: an engine with a store of its own, which takes its containers with it.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::scrape::PATIENCE;
 use crate::tool::{checkout, run, succeed};

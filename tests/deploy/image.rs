@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::sim::{Cloud, estate};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -100,7 +101,7 @@ pub(crate) fn demo_config(cloud: &Cloud, password_file: &str) -> String {
 
 #[tokio::test]
 async fn it_serves_with_nothing_allowed_and_32_mib_and_ends_with_0_within_five_seconds() {
-    let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
+    let cloud = Cloud::start(estate::demo(Clock::system().now())).await.unwrap();
     let folder = config(&demo_config(&cloud, "password"));
     let engine = shipped();
     start(&engine, folder.path(), &[]);
@@ -279,7 +280,7 @@ async fn front(issuer: &Issuer<'static, KeyPair>, name: &str, server: &str) -> S
 
 #[tokio::test]
 async fn names_are_resolved_and_its_authorities_are_the_ones_that_are_trusted() {
-    let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
+    let cloud = Cloud::start(estate::demo(Clock::system().now())).await.unwrap();
     // What the first stage makes, with one authority more.
     let stage = TempDir::new().unwrap();
     let (known, pem) = authority();

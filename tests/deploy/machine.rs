@@ -1,9 +1,10 @@
 //! A machine that systemd runs: namespaces of their own on the files of this one, which it cannot change.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::scrape::PATIENCE;
 use crate::tool::{checkout, run};
@@ -35,7 +36,7 @@ impl Machine {
             assert_eq!(machine.outer.try_wait().unwrap(), None, "it ended");
             std::thread::sleep(Duration::from_millis(20));
             let ids = std::fs::read_to_string(&children).unwrap_or_default();
-            machine.init = ids.trim().to_owned();
+            ids.trim().clone_into(&mut machine.init);
         }
         machine
     }

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "the exemption of tests in `.clippy.toml` does not reach their helper functions"
 )]

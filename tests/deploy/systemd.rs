@@ -3,11 +3,13 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::sim::{Cloud, estate};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::document::commands;
 use crate::image::demo_config;
@@ -75,7 +77,7 @@ fn its_exposure_is_the_documented_one_and_only_what_it_needs_is_open() {
 
 #[tokio::test]
 async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_else() {
-    let cloud = Cloud::start(estate::demo(jiff::Timestamp::now())).await.unwrap();
+    let cloud = Cloud::start(estate::demo(Clock::system().now())).await.unwrap();
     let machine = Machine::boot();
     // What is unpacked, and what the reader wrote.
     let program = std::fs::read(checkout(".tools/image/out/usr/bin/clouddb-backup-exporter"));
@@ -162,13 +164,13 @@ async fn the_documented_commands_install_a_unit_that_works_shut_off_from_all_els
 }
 
 async fn until_state(machine: &Machine, begin: &str) {
-    let begun = Instant::now();
+    let waiting = Instant::now();
     loop {
         let told = machine.sh("systemctl show --property=StatusText clouddb-backup-exporter");
         if told.starts_with(begin) {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "{told}");
+        assert!(waiting.elapsed() < PATIENCE, "{told}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

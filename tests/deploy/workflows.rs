@@ -82,6 +82,31 @@ fn every_job_ends_some_time() {
 }
 
 #[test]
+fn every_job_may_do_what_it_does_and_no_more() {
+    let may: Vec<String> = [jobs(TEST), jobs(RELEASE)]
+        .concat()
+        .iter()
+        .map(|(name, job)| {
+            let permissions = job["permissions"].as_mapping().unwrap().iter();
+            let words = permissions.map(|(what, how)| {
+                format!(" {} {}", what.as_str().unwrap(), how.as_str().unwrap())
+            });
+            format!("{name}:{}", words.collect::<String>())
+        })
+        .collect();
+    let expected = [
+        "tests: contents read",
+        "image: contents read",
+        "advisories: contents read",
+        "test: contents read",
+        "image: contents read packages write attestations write id-token write",
+        "chart: contents read packages write",
+        "release: contents write packages read attestations write id-token write",
+    ];
+    assert_eq!(may, expected);
+}
+
+#[test]
 fn advisories_are_asked_for_daily_and_for_every_change() {
     let on = &read(TEST)["on"];
     for event in ["push", "pull_request", "schedule", "workflow_call"] {
@@ -126,6 +151,9 @@ fn every_change_of_main_is_tested_as_anybody_would_and_its_image_is_built_for_bo
 
 #[test]
 fn a_release_is_made_of_what_passed_the_tests_and_of_one_image() {
+    let on: Value = serde_yaml::from_str("push: { tags: ['v*'] }").unwrap();
+    assert_eq!(read(RELEASE)["on"], on);
+    assert_eq!(read(RELEASE)["concurrency"]["cancel-in-progress"], Value::Bool(false));
     let jobs = jobs(RELEASE);
     let needs: Vec<(&str, String)> = jobs
         .iter()
