@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_yaml::Value;
 use tempfile::TempDir;
 
-use crate::tool::{checkout, succeed, text, tool};
+use crate::tool::{checkout, run, succeed, text, tool};
 
 const TEST: &str = ".github/workflows/test.yml";
 const RELEASE: &str = ".github/workflows/release.yml";
@@ -179,14 +179,72 @@ fn a_release_is_made_of_what_passed_the_tests_and_of_one_image() {
         "--build-arg \"REVISION=${GITHUB_SHA::12}\"",
         "--sbom=true",
         "--provenance=mode=max",
-        "SHA256SUMS",
-        "helm push",
+        "'\"digest=\" + .\"containerimage.digest\"' build.json >> \"$GITHUB_OUTPUT\"",
+        "sha256sum -- * > SHA256SUMS",
+        "yq --inplace '.image.repository = strenv(NAME)' deploy/helm/clouddb-backup-exporter/values.yaml",
+        "helm package deploy/helm/clouddb-backup-exporter --version \"$VERSION\" --app-version \"$VERSION\"",
+        "helm push \"clouddb-backup-exporter-$VERSION.tgz\"",
         "gh release create",
     ] {
         assert!(all.contains(part), "{part}");
     }
-    // Of the image, and of the files.
-    assert_eq!(text(RELEASE).matches("uses: actions/attest-build-provenance@").count(), 2);
+    let signs = "actions/attest-build-provenance@";
+    let steps = jobs.iter().filter_map(|(_, job)| job["steps"].as_sequence()).flatten();
+    let signed = steps.filter(|step| step["uses"].as_str().is_some_and(|it| it.starts_with(signs)));
+    let signed: Vec<Value> = signed.map(|step| step["with"].clone()).collect();
+    let expected: Value = serde_yaml::from_str(
+        "- subject-name: ${{ steps.name.outputs.name }}\n  subject-digest: ${{ \
+         steps.build.outputs.digest }}\n  push-to-registry: true\n- subject-checksums: \
+         files/SHA256SUMS\n",
+    )
+    .unwrap();
+    assert_eq!(Value::Sequence(signed), expected, "the image, and the files");
+}
+
+#[test]
+fn a_release_has_the_version_of_the_manifest_or_ends_at_once() {
+    let (_, image) = jobs(RELEASE).into_iter().find(|(name, _)| name == "image").unwrap();
+    let compare = commands(&image).remove(0);
+    let folder = TempDir::new().unwrap();
+    let outputs = folder.path().join("outputs");
+    let with_tag = |tag: &str| {
+        std::fs::write(&outputs, "").unwrap();
+        let mut step = Command::new("bash");
+        step.current_dir(checkout("")).args(["-e", "-c", &compare]).env("GITHUB_OUTPUT", &outputs);
+        step.env("GITHUB_REF_NAME", tag).env("GITHUB_REPOSITORY_OWNER", "Some-One");
+        run(&mut step)
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let (output, told) = with_tag(&format!("v{version}"));
+    assert!(output.status.success(), "{told}");
+    let expected = format!(
+        "version={version}\nregistry=ghcr.io/some-one\n\
+         name=ghcr.io/some-one/clouddb-backup-exporter\n"
+    );
+    assert_eq!(std::fs::read_to_string(&outputs).unwrap(), expected);
+    let (output, told) = with_tag("v99.0.0");
+    assert!(!output.status.success());
+    let expected =
+        format!("::error::the tag is v99.0.0, and Cargo.toml has the version {version}\n");
+    assert_eq!(told, expected);
+}
+
+/// A variable that is not there is empty in the shell, and nobody says so.
+#[test]
+fn every_variable_of_a_step_is_there() {
+    for (name, job) in [jobs(TEST), jobs(RELEASE)].concat() {
+        for step in job["steps"].as_sequence().cloned().unwrap_or_default() {
+            let command = step["run"].as_str().unwrap_or_default();
+            let behind = command.split('$').skip(1).map(|it| it.trim_start_matches('{'));
+            let end = |c: char| !c.is_ascii_uppercase() && c != '_';
+            for variable in behind.filter_map(|it| it.split(end).next()).filter(|it| !it.is_empty())
+            {
+                let is_there = !step["env"][variable].is_null()
+                    || ["GITHUB_", "RUNNER_"].iter().any(|its| variable.starts_with(its));
+                assert!(is_there, "${variable} in {name}: {command}");
+            }
+        }
+    }
 }
 
 #[test]
