@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod plan;
 mod serve;
+mod supervisor;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{BAD_CONFIG, FAILED};
+use super::{BAD_CONFIG, FAILED, supervisor};
 use crate::account::Patience;
 use crate::app::{Daemon, Options};
 use crate::cli::Arguments;
@@ -125,6 +125,8 @@ impl Started {
         let run = daemon.run(stop.clone());
         tokio::pin!(run);
         let mut stopping = false;
+        // They are bound: who connects from here on is answered as soon as `run` is polled.
+        supervisor::serving().await;
         loop {
             tokio::select! {
                 ended = &mut run => return match ended {
@@ -136,7 +138,7 @@ impl Started {
                 },
                 asked = signals.next() => match asked {
                     // The daemon logs how it went.
-                    Asked::Reload => drop(tokio::spawn(reload(reloader.clone()))),
+                    Asked::Reload => drop(tokio::spawn(reload(reloader.clone(), stop.clone()))),
                     Asked::Stop(signal) if stopping => {
                         warn!(signal, "stopping at once");
                         return ExitCode::from(FAILED);
@@ -145,6 +147,7 @@ impl Started {
                         info!(signal, "stopping");
                         stopping = true;
                         stop.cancel();
+                        supervisor::stopping().await;
                     }
                 },
             }
@@ -186,8 +189,13 @@ enum Asked {
     Stop(&'static str),
 }
 
-async fn reload(reloader: Reloader) {
-    reloader.reload().await.ok();
+async fn reload(reloader: Reloader, stop: CancellationToken) {
+    supervisor::reloading().await;
+    let outcome = reloader.reload().await;
+    // What was told last is that it ends.
+    if !stop.is_cancelled() {
+        supervisor::reloaded(&outcome).await;
+    }
 }
 
 #[cfg(test)]

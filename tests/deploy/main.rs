@@ -8,12 +8,18 @@
 )]
 
 mod container;
+mod document;
+mod machine;
 mod resources;
+mod scrape;
 mod tool;
 
 mod alertmanager;
 mod chart;
+mod image;
 mod manifests;
 mod play;
 mod rules;
 mod runbooks;
+mod systemd;
+mod workflows;

@@ -3,7 +3,7 @@
 //!
 //! What podman 4.3 cannot do is changed before: a pod on the network of the host may name no ports.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,8 +14,10 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::chart::CHART;
-use crate::container::{PATIENCE, Store};
+use crate::container::Engine;
+use crate::image;
 use crate::resources::Resources;
+use crate::scrape::PATIENCE;
 use crate::tool::{self, tool};
 
 const IMAGE: &str = "localhost/clouddb-backup-exporter";
@@ -23,27 +25,12 @@ const ID: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
 /// In a Secret it stands for "secret". Podman 4.3 mounts it as it is here, so it is the password.
 const ENCODED: &str = "c2VjcmV0";
 
-/// An image of the program as cargo has just built it, with what it is linked to.
-fn image(store: &Store) {
-    let folder = TempDir::new().unwrap();
-    let add = |from: &Path, to: &str| {
-        let to = folder.path().join("root").join(to.trim_start_matches('/'));
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(from, to).unwrap();
-    };
-    let program = Path::new(env!("CARGO_BIN_EXE_clouddb-backup-exporter"));
-    add(program, "/usr/bin/clouddb-backup-exporter");
-    let linked = tool::succeed(Command::new("ldd").arg(program));
-    let paths = linked.split_whitespace().filter(|word| word.starts_with('/'));
-    paths.for_each(|path| add(Path::new(path), path));
-    let authorities = "/etc/ssl/certs/ca-certificates.crt";
-    add(Path::new(authorities), authorities);
-    let dockerfile = "FROM scratch\nCOPY root/ /\nWORKDIR /etc/clouddb-backup-exporter\n\
-                      USER 65532:65532\nENTRYPOINT [\"/usr/bin/clouddb-backup-exporter\"]\n";
-    std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
-    let mut build = store.buildah();
-    build.args(["bud", "--quiet", "--tag", &format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION"))]);
-    tool::succeed(build.arg(folder.path()));
+/// An engine with the image as it is shipped, by the name that the chart gives it.
+fn engine() -> Engine {
+    let engine = image::shipped();
+    let name = format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION"));
+    tool::succeed(engine.podman().args(["tag", IMAGE, &name]));
+    engine
 }
 
 /// What the chart renders for this cloud.
@@ -91,31 +78,31 @@ fn playable(rendered: &Resources) -> String {
 
 /// A pod that is played, and goes with the test.
 struct Played<'a> {
-    store: &'a Store,
+    engine: &'a Engine,
     file: PathBuf,
     /// The container of the exporter.
     id: String,
 }
 
 impl<'a> Played<'a> {
-    fn start(store: &'a Store, file: PathBuf) -> Self {
-        tool::succeed(store.podman().args(["play", "kube"]).arg(&file));
-        let mut list = store.podman();
+    fn start(engine: &'a Engine, file: PathBuf) -> Self {
+        tool::succeed(engine.podman().args(["play", "kube"]).arg(&file));
+        let mut list = engine.podman();
         list.args(["ps", "--all", "--quiet", "--filter", "name=-exporter$"]);
         let id = tool::succeed(&mut list).trim().to_owned();
-        Self { store, file, id }
+        Self { engine, file, id }
     }
 
     /// What the kernel knows of its process.
     fn proc(&self, file: &str) -> String {
-        let pid = self.store.inspect(&self.id, "{{.State.Pid}}");
+        let pid = self.engine.inspect(&self.id, "{{.State.Pid}}");
         std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap()
     }
 }
 
 impl Drop for Played<'_> {
     fn drop(&mut self) {
-        tool::run(self.store.podman().args(["play", "kube", "--down"]).arg(&self.file));
+        tool::run(self.engine.podman().args(["play", "kube", "--down"]).arg(&self.file));
     }
 }
 
@@ -141,14 +128,13 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         RdsBackup::completed(ID, "auto", ended - SignedDuration::from_mins(5), ended, 2000);
     cloud.change(|estate| estate.projects[0].rds_backups.push(backup));
     let rendered = rendered(&cloud);
-    let store = Store::new();
-    image(&store);
+    let engine = engine();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("pod.yaml");
     std::fs::write(&file, playable(&rendered)).unwrap();
-    let played = Played::start(&store, file);
+    let played = Played::start(&engine, file);
     let id = played.id.as_str();
-    let address = store.address(id).await;
+    let address = engine.address(id).await;
 
     // As the kubelet sees it.
     let probe =
@@ -157,7 +143,7 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
     assert_eq!(get(&format!("http://{address}{healthy}")).0, "200");
     let until = Instant::now() + PATIENCE;
     while get(&format!("http://{address}{ready}")).0 != "200" {
-        assert!(Instant::now() < until, "it does not become ready:\n{}", store.log(id));
+        assert!(Instant::now() < until, "it does not become ready:\n{}", engine.log(id));
         sleep(Duration::from_millis(50)).await;
     }
 
@@ -177,12 +163,12 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         if samples.iter().all(|sample| exposition.contains(sample)) {
             break;
         }
-        assert!(Instant::now() < until, "{samples:?} in\n{exposition}\n{}", store.log(id));
+        assert!(Instant::now() < until, "{samples:?} in\n{exposition}\n{}", engine.log(id));
         sleep(Duration::from_millis(50)).await;
     }
 
     // As the notes of the chart say.
-    let mut check = store.podman();
+    let mut check = engine.podman();
     check.args(["exec", id, "/usr/bin/clouddb-backup-exporter", "check", "--live"]);
     tool::succeed(&mut check);
 
@@ -206,13 +192,13 @@ async fn the_rendered_pod_polls_is_scraped_and_ends_when_it_is_asked_to() {
         assert!(mount[5].starts_with("ro"), "{mount:?}");
     }
     assert_eq!(rendered.container()["resources"]["limits"]["memory"], "128Mi");
-    assert_eq!(store.inspect(id, "{{.HostConfig.Memory}}"), (128 << 20).to_string());
+    assert_eq!(engine.inspect(id, "{{.HostConfig.Memory}}"), (128 << 20).to_string());
 
     // Within the grace period of the pod, or it would have been killed: 137.
     let grace = &rendered.pod()["terminationGracePeriodSeconds"];
-    assert_eq!(store.inspect(id, "{{.Config.StopTimeout}}"), grace.to_string());
-    tool::succeed(store.podman().args(["stop", id]));
-    assert_eq!(store.inspect(id, "{{.State.ExitCode}}"), "0", "{}", store.log(id));
+    assert_eq!(engine.inspect(id, "{{.Config.StopTimeout}}"), grace.to_string());
+    tool::succeed(engine.podman().args(["stop", id]));
+    assert_eq!(engine.inspect(id, "{{.State.ExitCode}}"), "0", "{}", engine.log(id));
 }
 
 #[test]
