@@ -46,6 +46,7 @@ mod sdk;
 mod sharding;
 mod sim;
 mod soak;
+mod thrown;
 mod tls;
 mod web;
 mod web_config;
