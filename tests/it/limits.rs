@@ -6,7 +6,7 @@ use std::time::Duration;
 use clouddb_backup_exporter::sim::{Cloud, DdmBackup, Estate, estate};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, advance, pause, resume, sleep, timeout};
@@ -15,6 +15,7 @@ use crate::authority::Authority;
 use crate::daemon::{Daemon, MOST_CONNECTIONS, Setup};
 use crate::exposition::Exposition;
 use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
+use crate::slowhttptest::{Attack, BODY, HEADERS, READING};
 
 async fn quiet() -> (Cloud, Daemon) {
     let cloud = Cloud::start(Estate::new()).await.unwrap();
@@ -146,28 +147,20 @@ async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
     daemon.stop().await.unwrap();
 }
 
-/// What presses on the server, and how large its exposition is.
+/// What presses on the server, how large its exposition is, and for how many seconds.
 struct Load {
     instances: usize,
     idle: usize,
     slow: usize,
-    sipping: usize,
+    seconds: u64,
 }
 
 /// More than there are places.
-const LOAD: Load = Load { instances: 300, idle: 600, slow: 20, sipping: 20 };
+const LOAD: Load = Load { instances: 300, idle: 600, slow: 50, seconds: 6 };
 /// That of `docs/security.md`, with `CLOUDDB_FULL_LOAD`: 25 MB.
-const FULL_LOAD: Load = Load { instances: 5600, idle: 1000, slow: 50, sipping: 50 };
-
-/// Asks for the exposition, and takes next to nothing of it.
-async fn sip(address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    stream.read_exact(&mut [0; 1024]).await.unwrap();
-    stream
-}
+const FULL_LOAD: Load = Load { instances: 5600, idle: 1000, slow: 50, seconds: 90 };
+/// What Prometheus waits for a scrape unless it is told otherwise.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures of the measured run")]
@@ -191,44 +184,63 @@ async fn under_idle_slow_and_greedy_peers_a_scrape_is_answered_polls_go_on_and_m
     let is_whole =
         |it: &Exposition| it.values("clouddb_instance_info", &[]).len() == load.instances;
     let before = running.until(is_whole).await;
-    let mut peers = Vec::new();
-    for at in 0..load.sipping.max(load.slow) {
-        if at < load.sipping {
-            peers.push(sip(&running.address).await);
-        }
-        if at < load.slow {
-            let mut stream = TcpStream::connect(&running.address).await.unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.unwrap();
-            peers.push(stream);
-        }
-    }
+    let mut attacks = [HEADERS, READING, BODY]
+        .map(|mode| Attack::start(mode, load.slow, load.seconds, &running.address));
+    let mut idle = Vec::new();
     for _ in 0..load.idle {
-        peers.push(TcpStream::connect(&running.address).await.unwrap());
+        idle.push(TcpStream::connect(&running.address).await.unwrap());
     }
     let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
     let resident = |it: &Exposition| it.value("process_resident_memory_bytes", &[]).unwrap();
-    let mut most = 0_f64;
-    let mut slowest = Duration::ZERO;
+    let (mut most, mut slowest, mut scrapes) = (0_f64, Duration::ZERO, 0);
+    let begin = Instant::now();
     loop {
-        let begin = Instant::now();
-        let text = timeout(PATIENCE, running.get("/metrics")).await.expect("it is answered");
-        slowest = slowest.max(begin.elapsed());
+        let asked = Instant::now();
+        let text = timeout(SCRAPE_TIMEOUT, running.get("/metrics")).await.expect("an answer");
+        slowest = slowest.max(asked.elapsed());
+        scrapes += 1;
         let after = Exposition::read(&text);
         assert!(is_whole(&after));
         most = most.max(resident(&after));
-        if polls(&after) >= polls(&before) + 3.0 {
-            // A few versions of the exposition, each plain and packed, and what is next.
-            let bound = resident(&before) + 6.0 * text.len() as f64 + 64.0 * 1024.0 * 1024.0;
-            assert!(most < bound, "{most} bytes instead of {}", resident(&before));
+        // A few versions of the exposition, each plain and packed, and what is next.
+        let bound = resident(&before) + 6.0 * text.len() as f64 + 64.0 * 1024.0 * 1024.0;
+        assert!(most < bound, "{most} bytes instead of {}", resident(&before));
+        if polls(&after) >= polls(&before) + 3.0 && attacks.iter_mut().all(Attack::is_over) {
+            let refusals = |reason| {
+                after.value("clouddb_exporter_web_refusals_total", &[("reason", reason)]).unwrap()
+            };
             println!(
-                "exposition {} bytes, memory {} before, {most} at most, slowest scrape {slowest:?}",
+                "exposition {} bytes, memory {} before, {most} at most, {scrapes} scrapes, the \
+                 slowest {slowest:?}, {} polls, crowded {}, slow {}",
                 text.len(),
-                resident(&before)
+                resident(&before),
+                polls(&after) - polls(&before),
+                refusals("crowded"),
+                refusals("slow"),
             );
             break;
         }
-        assert!(begin.elapsed() < PATIENCE, "polls do not go on");
+        assert!(begin.elapsed() < PATIENCE + Duration::from_secs(load.seconds), "no end");
+        sleep(Duration::from_millis(100)).await;
     }
+    for (at, attack) in attacks.into_iter().enumerate() {
+        let report = attack.report().await;
+        if is_full {
+            println!("{}", report.text());
+        }
+        let available = report.all("service available:");
+        assert!(!available.is_empty(), "{}", report.text());
+        assert!(available.iter().all(|it| *it == "YES"), "{}", report.text());
+        if at == 2 {
+            // Nobody reads a body.
+            let end = report.all("Exit status:");
+            assert_eq!(end, ["No open connections left"], "{}", report.text());
+        } else {
+            let connected = report.all("connected:");
+            assert!(connected.iter().any(|it| *it != "0"), "{}", report.text());
+        }
+    }
+    drop(idle);
     assert_eq!(running.end("-TERM").await, Some(0));
 }
 

@@ -18,6 +18,7 @@ mod mutated;
 mod prometheus;
 mod running;
 mod secrets;
+mod slowhttptest;
 
 mod app;
 mod auth;

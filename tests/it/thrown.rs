@@ -1,6 +1,8 @@
 //! What the fuzzer throws, at every run: the seeds in `fuzz/seeds`, by the same functions. A build for
 //! the fuzzer takes minutes, so that only `fuzz/run` makes one.
 
+#![allow(unreachable_pub, reason = "for the fuzzer what is thrown is a library")]
+
 use std::cell::Cell;
 use std::fs;
 use std::panic::{self, PanicHookInfo};
