@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{Cloud, DdmBackup, Estate, estate};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, advance, pause, resume, sleep, timeout};
+use tokio_rustls::TlsConnector;
 
 use crate::authority::Authority;
 use crate::daemon::{Daemon, MOST_CONNECTIONS, Setup};
@@ -26,9 +28,13 @@ async fn quiet() -> (Cloud, Daemon) {
 
 /// One with which TLS is spoken.
 async fn with_tls() -> (Cloud, Daemon) {
+    with_tls_of(&Authority::new()).await
+}
+
+async fn with_tls_of(authority: &Authority) -> (Cloud, Daemon) {
     let cloud = Cloud::start(Estate::new()).await.unwrap();
     let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
-    let leaf = Authority::new().issue(&["localhost"], 2100);
+    let leaf = authority.issue(&["localhost"], 2100);
     let files = [
         ("web.yaml", "tls_server_config: { cert_file: server.pem, key_file: key.pem }\n"),
         ("server.pem", &leaf.certificate),
@@ -121,29 +127,42 @@ async fn peers_that_send_slowly_and_peers_that_never_shake_hands_keep_nobody_out
 }
 
 /// Asks for more than fits between the two, and takes none of it.
-async fn greedy(daemon: &Daemon) -> TcpStream {
-    let mut stream = connect(daemon).await;
+async fn greedy<S: AsyncWrite + Unpin>(mut stream: S) -> S {
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     // Until neither side's system takes more.
     while let Ok(Ok(())) = timeout(Duration::from_millis(200), stream.write_all(&request)).await {}
     stream
 }
 
-#[tokio::test]
-async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
-    let (_cloud, daemon) = quiet().await;
-    let mut greedy = vec![greedy(&daemon).await, greedy(&daemon).await];
-    assert_eq!(timeout(PATIENCE, daemon.get("/metrics")).await.expect("an answer").status, 200);
+/// Lets three quarters of a minute pass, after which a peer is gone that took nothing.
+async fn is_cut_off<S: AsyncWrite + Unpin>(greedy: Vec<S>) {
     pause();
     advance(Duration::from_secs(45)).await;
     resume();
-    for stream in &mut greedy {
-        let begin = Instant::now();
-        while stream.write_all(b"x").await.is_ok() {
-            assert!(begin.elapsed() < PATIENCE, "it is cut off");
-            sleep(Duration::from_millis(10)).await;
-        }
+    for mut stream in greedy {
+        let gone = async {
+            while stream.write_all(b"x").await.is_ok() && stream.flush().await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("it is cut off");
     }
+}
+
+#[tokio::test]
+async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
+    let (_cloud, daemon) = quiet().await;
+    let peers = vec![greedy(connect(&daemon).await).await, greedy(connect(&daemon).await).await];
+    assert_eq!(timeout(PATIENCE, daemon.get("/metrics")).await.expect("an answer").status, 200);
+    is_cut_off(peers).await;
+    daemon.stop().await.unwrap();
+
+    let authority = Authority::new();
+    let (_cloud, daemon) = with_tls_of(&authority).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let client = TlsConnector::from(authority.client(None));
+    let stream = client.connect(name, connect(&daemon).await).await.unwrap();
+    is_cut_off(vec![greedy(stream).await]).await;
     daemon.stop().await.unwrap();
 }
 
@@ -267,6 +286,38 @@ async fn a_request_of_too_many_bytes_or_headers_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_just_within_the_bounds_of_a_request_is_answered_and_what_is_just_beyond_is_not() {
+    const MOST: usize = 16 * 1024;
+    let (_cloud, daemon) = quiet().await;
+    let end = "Connection: close\r\n\r\n";
+    for (headers, status) in [(99, "200"), (100, "431")] {
+        let more = "X: y\r\n".repeat(headers);
+        let answer = exchange(&daemon, format!("GET / HTTP/1.1\r\n{more}{end}").as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
+    }
+    let [line, header] = ["GET /", "GET / HTTP/1.1\r\nX: "].map(|begin| {
+        move |bytes: usize| {
+            let rest = if begin.ends_with('/') { " HTTP/1.1\r\n" } else { "\r\n" };
+            let room = bytes - begin.len() - rest.len() - end.len();
+            format!("{begin}{}{rest}{end}", "x".repeat(room))
+        }
+    });
+    for (what, request, status) in
+        [("line", line(MOST - 1), "404"), ("header", header(MOST - 1), "200")]
+    {
+        assert_eq!(request.len(), MOST - 1);
+        let answer = exchange(&daemon, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+    }
+    // Without its end, so that nothing is left unread, for which the answer would be lost.
+    for (what, request) in [("line", line(MOST + 100)), ("header", header(MOST + 100))] {
+        let answer = exchange(&daemon, &request.as_bytes()[..MOST]).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{what}: {answer}");
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn both_versions_of_http_kept_connections_and_requests_in_a_row_are_answered() {
     let (_cloud, daemon) = quiet().await;
     let old = exchange(&daemon, b"GET /-/healthy HTTP/1.0\r\n\r\n").await;
@@ -379,14 +430,20 @@ async fn without_file_descriptors_the_server_waits_and_goes_on_when_there_are_so
     let most = Exposition::read(&most).value("process_max_fds", &[]).unwrap();
     let id = running.child.id().unwrap();
     limit_files(id, "3:").await;
+    let begin = Instant::now();
     let waiting = TcpStream::connect(&running.address).await.unwrap();
     running.logged("cannot accept connections").await;
+    // For a few tries more.
+    sleep(Duration::from_millis(500)).await;
     limit_files(id, &format!("{most}:")).await;
     let failed = [("reason", "accept")];
     let exposition = running
         .until(|it| it.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0))
         .await;
-    assert!(exposition.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0));
+    let failures = exposition.value("clouddb_exporter_web_refusals_total", &failed).unwrap();
+    // One in each tenth of a second, and none in between.
+    let most = begin.elapsed().as_secs_f64() / 0.1 + 1.0;
+    assert!((1.0..=most).contains(&failures), "{failures} and at most {most}");
     drop(waiting);
     assert_eq!(running.log().iter().filter(|it| it.contains("cannot accept")).count(), 1);
     assert_eq!(running.end("-TERM").await, Some(0));
