@@ -31,7 +31,7 @@ pub fn throw(bytes: &[u8]) {
 }
 
 pub(super) fn bad(problems: &Problems, text: &str) {
-    for problem in problems.iter() {
+    for problem in problems {
         let line = problem.to_string();
         assert!(line.starts_with("config.yaml"), "{line}");
         assert!(text.contains(SECRET) || !line.contains(SECRET), "{line}");

@@ -28,8 +28,11 @@ mod time;
 #[path = "../../fuzz/src/web_config.rs"]
 mod web_config;
 
-/// Each target of `fuzz/Cargo.toml`, with the seeds that it has besides its own.
-const TARGETS: [(&str, fn(&[u8]), Option<&str>); 8] = [
+/// A name, what throws, and where there are seeds besides its own.
+type Target = (&'static str, fn(&[u8]), Option<&'static str>);
+
+/// Each target of `fuzz/Cargo.toml`.
+const TARGETS: [Target; 8] = [
     ("clouds", clouds::throw, None),
     ("config", config::throw, Some("tests/data/bad-config")),
     ("duration", duration::throw, None),
