@@ -208,6 +208,31 @@ mod tests {
         drop(turn);
     }
 
+    /// Neither of a user that is there nor of one that is not.
+    #[test]
+    fn no_password_is_hashed_on_a_thread_that_serves() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let users = users(&[("ann", "a")]);
+            for (pair, expected) in [("ann:a", Verdict::Good), ("eve:a", Verdict::Wrong)] {
+                // All other threads are busy as long as this is there.
+                let (busy, until) = std::sync::mpsc::channel::<()>();
+                spawn_blocking(move || until.recv());
+                let mut verdict = std::pin::pin!(verdict(&users, pair));
+                for _ in 0..100 {
+                    tokio::select! {
+                        biased;
+                        verdict = verdict.as_mut() => panic!("{pair}: {verdict:?} by itself"),
+                        () = tokio::task::yield_now() => {}
+                    }
+                }
+                drop(busy);
+                assert_eq!(verdict.await, expected, "{pair}");
+            }
+        });
+    }
+
     #[tokio::test]
     async fn who_is_known_waits_for_nobody() {
         let users = users(&[("ann", "a")]);

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use clouddb_backup_exporter::sim::{Cloud, DdmBackup, Estate, estate};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, advance, pause, resume, sleep, timeout};
+use tokio_rustls::TlsConnector;
 
 use crate::authority::Authority;
 use crate::daemon::{Daemon, MOST_CONNECTIONS, Setup};
 use crate::exposition::Exposition;
 use crate::running::{PATIENCE, PROGRAM, Running, crypto, folder_with};
+use crate::slowhttptest::{Attack, BODY, HEADERS, READING};
 
 async fn quiet() -> (Cloud, Daemon) {
     let cloud = Cloud::start(Estate::new()).await.unwrap();
@@ -25,9 +28,13 @@ async fn quiet() -> (Cloud, Daemon) {
 
 /// One with which TLS is spoken.
 async fn with_tls() -> (Cloud, Daemon) {
+    with_tls_of(&Authority::new()).await
+}
+
+async fn with_tls_of(authority: &Authority) -> (Cloud, Daemon) {
     let cloud = Cloud::start(Estate::new()).await.unwrap();
     let setup = Setup { poll: "interval: 1h", ..Setup::new(&cloud) };
-    let leaf = Authority::new().issue(&["localhost"], 2100);
+    let leaf = authority.issue(&["localhost"], 2100);
     let files = [
         ("web.yaml", "tls_server_config: { cert_file: server.pem, key_file: key.pem }\n"),
         ("server.pem", &leaf.certificate),
@@ -120,54 +127,60 @@ async fn peers_that_send_slowly_and_peers_that_never_shake_hands_keep_nobody_out
 }
 
 /// Asks for more than fits between the two, and takes none of it.
-async fn greedy(daemon: &Daemon) -> TcpStream {
-    let mut stream = connect(daemon).await;
+async fn greedy<S: AsyncWrite + Unpin>(mut stream: S) -> S {
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     // Until neither side's system takes more.
     while let Ok(Ok(())) = timeout(Duration::from_millis(200), stream.write_all(&request)).await {}
     stream
 }
 
+/// Lets half a minute pass, after which a peer is gone that took nothing: not only after the minute in
+/// which it has to take the whole.
+async fn is_cut_off<S: AsyncWrite + Unpin>(greedy: Vec<S>) {
+    pause();
+    advance(Duration::from_secs(31)).await;
+    resume();
+    for mut stream in greedy {
+        let gone = async {
+            while stream.write_all(b"x").await.is_ok() && stream.flush().await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), gone).await.expect("it is cut off");
+    }
+}
+
 #[tokio::test]
 async fn peers_that_do_not_read_keep_nobody_out_and_are_cut_off() {
     let (_cloud, daemon) = quiet().await;
-    let mut greedy = vec![greedy(&daemon).await, greedy(&daemon).await];
+    let peers = vec![greedy(connect(&daemon).await).await, greedy(connect(&daemon).await).await];
     assert_eq!(timeout(PATIENCE, daemon.get("/metrics")).await.expect("an answer").status, 200);
-    pause();
-    advance(Duration::from_secs(45)).await;
-    resume();
-    for stream in &mut greedy {
-        let begin = Instant::now();
-        while stream.write_all(b"x").await.is_ok() {
-            assert!(begin.elapsed() < PATIENCE, "it is cut off");
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
+    is_cut_off(peers).await;
+    daemon.stop().await.unwrap();
+
+    let authority = Authority::new();
+    let (_cloud, daemon) = with_tls_of(&authority).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let client = TlsConnector::from(authority.client(None));
+    let stream = client.connect(name, connect(&daemon).await).await.unwrap();
+    is_cut_off(vec![greedy(stream).await]).await;
     daemon.stop().await.unwrap();
 }
 
-/// What presses on the server, and how large its exposition is.
+/// What presses on the server, how large its exposition is, and for how many seconds.
 struct Load {
     instances: usize,
     idle: usize,
     slow: usize,
-    sipping: usize,
+    seconds: u64,
 }
 
 /// More than there are places.
-const LOAD: Load = Load { instances: 300, idle: 600, slow: 20, sipping: 20 };
+const LOAD: Load = Load { instances: 300, idle: 600, slow: 50, seconds: 6 };
 /// That of `docs/security.md`, with `CLOUDDB_FULL_LOAD`: 25 MB.
-const FULL_LOAD: Load = Load { instances: 5600, idle: 1000, slow: 50, sipping: 50 };
-
-/// Asks for the exposition, and takes next to nothing of it.
-async fn sip(address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    stream.read_exact(&mut [0; 1024]).await.unwrap();
-    stream
-}
+const FULL_LOAD: Load = Load { instances: 5600, idle: 1000, slow: 50, seconds: 90 };
+/// What Prometheus waits for a scrape unless it is told otherwise.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures of the measured run")]
@@ -191,44 +204,63 @@ async fn under_idle_slow_and_greedy_peers_a_scrape_is_answered_polls_go_on_and_m
     let is_whole =
         |it: &Exposition| it.values("clouddb_instance_info", &[]).len() == load.instances;
     let before = running.until(is_whole).await;
-    let mut peers = Vec::new();
-    for at in 0..load.sipping.max(load.slow) {
-        if at < load.sipping {
-            peers.push(sip(&running.address).await);
-        }
-        if at < load.slow {
-            let mut stream = TcpStream::connect(&running.address).await.unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.unwrap();
-            peers.push(stream);
-        }
-    }
+    let mut attacks = [HEADERS, READING, BODY]
+        .map(|mode| Attack::start(mode, load.slow, load.seconds, &running.address));
+    let mut idle = Vec::new();
     for _ in 0..load.idle {
-        peers.push(TcpStream::connect(&running.address).await.unwrap());
+        idle.push(TcpStream::connect(&running.address).await.unwrap());
     }
     let polls = |it: &Exposition| it.value("clouddb_polls_total", &[]).unwrap();
     let resident = |it: &Exposition| it.value("process_resident_memory_bytes", &[]).unwrap();
-    let mut most = 0_f64;
-    let mut slowest = Duration::ZERO;
+    let (mut most, mut slowest, mut scrapes) = (0_f64, Duration::ZERO, 0);
+    let begin = Instant::now();
     loop {
-        let begin = Instant::now();
-        let text = timeout(PATIENCE, running.get("/metrics")).await.expect("it is answered");
-        slowest = slowest.max(begin.elapsed());
+        let asked = Instant::now();
+        let text = timeout(SCRAPE_TIMEOUT, running.get("/metrics")).await.expect("an answer");
+        slowest = slowest.max(asked.elapsed());
+        scrapes += 1;
         let after = Exposition::read(&text);
         assert!(is_whole(&after));
         most = most.max(resident(&after));
-        if polls(&after) >= polls(&before) + 3.0 {
-            // A few versions of the exposition, each plain and packed, and what is next.
-            let bound = resident(&before) + 6.0 * text.len() as f64 + 64.0 * 1024.0 * 1024.0;
-            assert!(most < bound, "{most} bytes instead of {}", resident(&before));
+        // A few versions of the exposition, each plain and packed, and what is next.
+        let bound = resident(&before) + 6.0 * text.len() as f64 + 64.0 * 1024.0 * 1024.0;
+        assert!(most < bound, "{most} bytes instead of {}", resident(&before));
+        if polls(&after) >= polls(&before) + 3.0 && attacks.iter_mut().all(Attack::is_over) {
+            let refusals = |reason| {
+                after.value("clouddb_exporter_web_refusals_total", &[("reason", reason)]).unwrap()
+            };
             println!(
-                "exposition {} bytes, memory {} before, {most} at most, slowest scrape {slowest:?}",
+                "exposition {} bytes, memory {} before, {most} at most, {scrapes} scrapes, the \
+                 slowest {slowest:?}, {} polls, crowded {}, slow {}",
                 text.len(),
-                resident(&before)
+                resident(&before),
+                polls(&after) - polls(&before),
+                refusals("crowded"),
+                refusals("slow"),
             );
             break;
         }
-        assert!(begin.elapsed() < PATIENCE, "polls do not go on");
+        assert!(begin.elapsed() < PATIENCE + Duration::from_secs(load.seconds), "no end");
+        sleep(Duration::from_millis(100)).await;
     }
+    for (at, attack) in attacks.into_iter().enumerate() {
+        let report = attack.report().await;
+        if is_full {
+            println!("{}", report.text());
+        }
+        let available = report.all("service available:");
+        assert!(!available.is_empty(), "{}", report.text());
+        assert!(available.iter().all(|it| *it == "YES"), "{}", report.text());
+        if at == 2 {
+            // Nobody reads a body.
+            let end = report.all("Exit status:");
+            assert_eq!(end, ["No open connections left"], "{}", report.text());
+        } else {
+            let connected = report.all("connected:");
+            assert!(connected.iter().any(|it| *it != "0"), "{}", report.text());
+        }
+    }
+    drop(idle);
     assert_eq!(running.end("-TERM").await, Some(0));
 }
 
@@ -251,6 +283,38 @@ async fn a_request_of_too_many_bytes_or_headers_is_refused() {
         while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
     };
     timeout(PATIENCE, endless).await.expect("it is closed");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_just_within_the_bounds_of_a_request_is_answered_and_what_is_just_beyond_is_not() {
+    const MOST: usize = 16 * 1024;
+    let (_cloud, daemon) = quiet().await;
+    let end = "Connection: close\r\n\r\n";
+    for (headers, status) in [(99, "200"), (100, "431")] {
+        let more = "X: y\r\n".repeat(headers);
+        let answer = exchange(&daemon, format!("GET / HTTP/1.1\r\n{more}{end}").as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
+    }
+    let [line, header] = ["GET /", "GET / HTTP/1.1\r\nX: "].map(|begin| {
+        move |bytes: usize| {
+            let rest = if begin.ends_with('/') { " HTTP/1.1\r\n" } else { "\r\n" };
+            let room = bytes - begin.len() - rest.len() - end.len();
+            format!("{begin}{}{rest}{end}", "x".repeat(room))
+        }
+    });
+    for (what, request, status) in
+        [("line", line(MOST - 1), "404"), ("header", header(MOST - 1), "200")]
+    {
+        assert_eq!(request.len(), MOST - 1);
+        let answer = exchange(&daemon, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+    }
+    // Without its end, so that nothing is left unread, for which the answer would be lost.
+    for (what, request) in [("line", line(MOST + 100)), ("header", header(MOST + 100))] {
+        let answer = exchange(&daemon, &request.as_bytes()[..MOST]).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{what}: {answer}");
+    }
     daemon.stop().await.unwrap();
 }
 
@@ -367,14 +431,20 @@ async fn without_file_descriptors_the_server_waits_and_goes_on_when_there_are_so
     let most = Exposition::read(&most).value("process_max_fds", &[]).unwrap();
     let id = running.child.id().unwrap();
     limit_files(id, "3:").await;
+    let begin = Instant::now();
     let waiting = TcpStream::connect(&running.address).await.unwrap();
     running.logged("cannot accept connections").await;
+    // For a few tries more.
+    sleep(Duration::from_millis(500)).await;
     limit_files(id, &format!("{most}:")).await;
     let failed = [("reason", "accept")];
     let exposition = running
         .until(|it| it.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0))
         .await;
-    assert!(exposition.value("clouddb_exporter_web_refusals_total", &failed) >= Some(1.0));
+    let failures = exposition.value("clouddb_exporter_web_refusals_total", &failed).unwrap();
+    // One in each tenth of a second, and none in between.
+    let most = begin.elapsed().as_secs_f64() / 0.1 + 1.0;
+    assert!((1.0..=most).contains(&failures), "{failures} and at most {most}");
     drop(waiting);
     assert_eq!(running.log().iter().filter(|it| it.contains("cannot accept")).count(), 1);
     assert_eq!(running.end("-TERM").await, Some(0));

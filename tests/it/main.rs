@@ -18,6 +18,7 @@ mod mutated;
 mod prometheus;
 mod running;
 mod secrets;
+mod slowhttptest;
 
 mod app;
 mod auth;
@@ -46,6 +47,7 @@ mod sdk;
 mod sharding;
 mod sim;
 mod soak;
+mod thrown;
 mod tls;
 mod web;
 mod web_config;
