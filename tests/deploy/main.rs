@@ -9,5 +9,6 @@
 mod tool;
 
 mod alertmanager;
+mod dashboard;
 mod rules;
 mod runbooks;

@@ -27,6 +27,7 @@ async fn a_killed_exporter_is_told_and_nobody_is_told_that_a_database_is_well() 
     .await;
     stack.alertmanager.settle(&stack.webhook).await;
     let told = stack.webhook.all();
-    let wrong: Vec<_> = told.iter().filter(|it| it.is("DatabaseBackupFailed", "resolved")).collect();
+    let wrong: Vec<_> =
+        told.iter().filter(|it| it.is("DatabaseBackupFailed", "resolved")).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

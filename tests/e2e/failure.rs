@@ -11,7 +11,8 @@ const FAILED: &str = "DatabaseBackupFailed";
 
 /// An instance with one good backup.
 pub(crate) fn orders() -> Estate {
-    let begin = clouddb_backup_exporter::clock::Clock::system().now() - SignedDuration::from_hours(2);
+    let begin =
+        clouddb_backup_exporter::clock::Clock::system().now() - SignedDuration::from_hours(2);
     let end = begin + SignedDuration::from_mins(5);
     Estate::new()
         .with_rds(RdsInstance::new(ORDERS, "orders"))

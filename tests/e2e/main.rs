@@ -8,6 +8,7 @@
 )]
 
 mod alertmanager;
+mod estate;
 mod exporter;
 mod process;
 mod prometheus;
@@ -18,5 +19,4 @@ mod webhook;
 mod dashboard;
 mod death;
 mod failure;
-mod newer;
 mod outage;

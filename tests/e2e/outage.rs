@@ -20,7 +20,8 @@ async fn an_outage_is_told_as_blindness_and_neither_ends_alerts_on_databases_nor
         keep: SignedDuration::from_mins(10),
         ..Schedule::daily(LEDGER, 0)
     });
-    let ledger = format!("        - {{ id: {LEDGER}, name: ledger, max_age: {{ auto: {OBJECTIVE} }} }}\n");
+    let ledger =
+        format!("        - {{ id: {LEDGER}, name: ledger, max_age: {{ auto: {OBJECTIVE} }} }}\n");
     let stack = Stack::start(estate, |cloud| shop(cloud, &ledger)).await;
     let (prometheus, webhook) = (&stack.prometheus, &stack.webhook);
     fail(&stack.cloud);
@@ -32,10 +33,15 @@ async fn an_outage_is_told_as_blindness_and_neither_ends_alerts_on_databases_nor
     assert_eq!(failing.receiver, "chat");
     for instance in ["orders", "ledger"] {
         let blind = webhook
-            .until(|it| it.is("BackupExporterBlind", "firing") && it.label("instance_name") == instance)
+            .until(|it| {
+                it.is("BackupExporterBlind", "firing") && it.label("instance_name") == instance
+            })
             .await;
         assert_eq!(blind.receiver, "page");
-        assert_eq!(blind.annotation("summary"), format!("The backups of {instance} cannot be seen"));
+        assert_eq!(
+            blind.annotation("summary"),
+            format!("The backups of {instance} cannot be seen")
+        );
     }
 
     // For longer than any `for` the age is over the objective, as Prometheus sees it.
@@ -55,7 +61,9 @@ async fn an_outage_is_told_as_blindness_and_neither_ends_alerts_on_databases_nor
     let told = webhook.all();
     let wrong: Vec<_> = told
         .iter()
-        .filter(|it| it.is("DatabaseBackupFailed", "resolved") || it.is("DatabaseBackupStale", "firing"))
+        .filter(|it| {
+            it.is("DatabaseBackupFailed", "resolved") || it.is("DatabaseBackupStale", "firing")
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 

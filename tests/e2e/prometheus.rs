@@ -17,11 +17,11 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts this program, to scrape this exporter and to tell this Alertmanager.
-    pub(crate) async fn start(program: &Path, exporter: &str, alertmanager: &str) -> Self {
+    /// Starts this program, to scrape these exporters and to tell this Alertmanager.
+    pub(crate) async fn start(program: &Path, exporters: &[&str], alertmanager: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, shipped::prometheus(exporter, alertmanager)).unwrap();
+        std::fs::write(&config, shipped::prometheus(exporters, alertmanager)).unwrap();
         std::fs::write(folder.path().join("rules.yml"), shipped::rules()).unwrap();
         let mut command = Command::new(program);
         command
@@ -37,9 +37,15 @@ impl Prometheus {
     }
 
     /// What its API says at this path with these parameters; a refusal is an error.
-    pub(crate) async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let pairs: Vec<String> =
-            parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Value, String> {
+        let pairs: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
         let url = format!("http://{}/api/v1/{path}?{}", self.process.address(), pairs.join("&"));
         let answer = json_of(client().get(url).send().await.unwrap()).await;
         match answer["status"].as_str() {

@@ -33,7 +33,8 @@ const PROMETHEUS: &[(&str, &str)] = &[
 pub(crate) fn rules() -> String {
     let rules = replaced("deploy/prometheus/rules.yml", RULES);
     let times = rules.lines().filter_map(|line| line.trim().split_once("for: "));
-    let times: Vec<&str> = times.filter(|(key, _)| ["", "keep_"].contains(key)).map(|it| it.1).collect();
+    let times: Vec<&str> =
+        times.filter(|(key, _)| ["", "keep_"].contains(key)).map(|it| it.1).collect();
     assert!(times.iter().all(|it| it.ends_with('s')), "not every time is shortened: {times:?}");
     rules
 }
@@ -44,9 +45,10 @@ pub(crate) fn alertmanager(webhook: &str) -> String {
     replaced("deploy/prometheus/alertmanager.yml", &[ALERTMANAGER, &[hooks]].concat())
 }
 
-/// The config of Prometheus for this exporter and this Alertmanager.
-pub(crate) fn prometheus(exporter: &str, alertmanager: &str) -> String {
-    let addresses = [("backup-exporter:19747", exporter), ("localhost:9093", alertmanager)];
+/// The config of Prometheus for these exporters and this Alertmanager.
+pub(crate) fn prometheus(exporters: &[&str], alertmanager: &str) -> String {
+    let exporters = exporters.join("', '");
+    let addresses = [("backup-exporter:19747", &*exporters), ("localhost:9093", alertmanager)];
     replaced("deploy/prometheus/prometheus.yml", &[PROMETHEUS, &addresses].concat())
 }
 

@@ -24,12 +24,9 @@ impl Stack {
         let exporter = Exporter::start(&config).await;
         let webhook = Webhook::start().await;
         let alertmanager = Alertmanager::start(&webhook).await;
-        let prometheus = Prometheus::start(
-            &tool("usr/bin/prometheus"),
-            exporter.address(),
-            alertmanager.address(),
-        )
-        .await;
+        let program = tool("usr/bin/prometheus");
+        let targets = [exporter.address()];
+        let prometheus = Prometheus::start(&program, &targets, alertmanager.address()).await;
         Self { cloud, exporter, webhook, alertmanager, prometheus }
     }
 }
