@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{LISTENING, Process, tool};
+use crate::process::{Process, tool};
 use crate::shipped;
 use crate::webhook::{Webhook, client, json_of};
 
@@ -32,7 +32,7 @@ impl Alertmanager {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().join("data").display()))
             .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
-        Self { process: Process::start("Alertmanager", command, LISTENING).await, _folder: folder }
+        Self { process: Process::start("Alertmanager", command).await, _folder: folder }
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -22,10 +22,7 @@ impl Exporter {
         command
             .arg(format!("--config.file={}", file.display()))
             .arg("--web.listen-address=127.0.0.1:0");
-        Self {
-            process: Process::start("the exporter", command, "listening on ").await,
-            _folder: folder,
-        }
+        Self { process: Process::start("the exporter", command).await, _folder: folder }
     }
 
     pub(crate) fn address(&self) -> &str {

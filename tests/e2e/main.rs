@@ -19,4 +19,5 @@ mod webhook;
 mod dashboard;
 mod death;
 mod failure;
+mod newer;
 mod outage;

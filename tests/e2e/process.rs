@@ -12,9 +12,6 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// How Prometheus and Alertmanager log their address.
-pub(crate) const LISTENING: &str = "\"Listening on\" address=";
-
 /// One that runs until it is dropped.
 pub(crate) struct Process {
     name: &'static str,
@@ -24,8 +21,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it, and waits for the line of its log in which the address follows this text.
-    pub(crate) async fn start(name: &'static str, mut command: Command, before: &str) -> Self {
+    /// Starts it, and waits until it logs at which address it listens; all of them do so alike.
+    pub(crate) async fn start(name: &'static str, mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -37,13 +34,16 @@ impl Process {
         let address = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 log.lock().unwrap().push(line.clone());
-                if let Some((_, behind)) = line.split_once(before) {
-                    return behind.split(['"', ' ']).next().unwrap().to_owned();
+                if line.to_lowercase().contains("\"listening on") {
+                    let (_, address) = line.rsplit_once(" address=").unwrap();
+                    return address.split(' ').next().unwrap().to_owned();
                 }
             }
             panic!("{name} ended without listening: {:#?}", log.lock().unwrap());
         });
-        let address = address.await.unwrap_or_else(|_| panic!("{name} does not listen"));
+        let address = address.await.unwrap_or_else(|_| {
+            panic!("{name} does not listen: {:#?}", log.lock().unwrap());
+        });
         let written = Arc::clone(&log);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {

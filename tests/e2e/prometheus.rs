@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{LISTENING, Process, until};
+use crate::process::{Process, until};
 use crate::shipped;
 use crate::webhook::{client, json_of};
 
@@ -28,7 +28,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg("--web.listen-address=127.0.0.1:0");
-        Self { process: Process::start("Prometheus", command, LISTENING).await, folder }
+        Self { process: Process::start("Prometheus", command).await, folder }
     }
 
     /// Where its config and its rules are.
