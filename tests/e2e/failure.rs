@@ -78,7 +78,9 @@ async fn a_failed_backup_is_told_with_its_instance_and_runbook_and_ends_when_the
     let told = stack.webhook.until(|it| it.is(FAILED, "resolved")).await;
     assert_eq!((told.receiver.as_str(), told.label("instance_name")), ("chat", "orders"));
 
-    let others: Vec<_> =
-        stack.webhook.all().into_iter().filter(|it| it.label("alertname") != FAILED).collect();
+    // A slow machine may leave out polls.
+    let expected = [FAILED, "BackupExporterPollOverrun"];
+    let mut others = stack.webhook.all();
+    others.retain(|it| !expected.contains(&it.label("alertname")));
     assert!(others.is_empty(), "nothing else happened: {others:#?}");
 }

@@ -2,7 +2,7 @@
 //! processes on loopback, with the shipped rules and configs, of which only durations are shortened.
 
 #![expect(
-    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "the exemption of tests in `.clippy.toml` does not reach their helper functions"
 )]

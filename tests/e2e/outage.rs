@@ -4,6 +4,7 @@ use clouddb_backup_exporter::sim::{Fault, RdsInstance, Schedule};
 use jiff::SignedDuration;
 
 use crate::failure::{fail, orders, shop};
+use crate::shipped;
 use crate::stack::Stack;
 
 const LEDGER: &str = "3d39c18788b54a919bab633874c159dfin01";
@@ -31,6 +32,8 @@ async fn an_outage_is_told_as_blindness_and_neither_ends_alerts_on_databases_nor
     stack.cloud.fault(Fault::close());
     let failing = webhook.until(|it| it.is("BackupExporterPollFailing", "firing")).await;
     assert_eq!(failing.receiver, "chat");
+    // The hours pass, and not before: what is blind mutes that its polls fail.
+    prometheus.reload(&shipped::rules_soon_blind()).await;
     for instance in ["orders", "ledger"] {
         let blind = webhook
             .until(|it| {

@@ -70,7 +70,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = self.log.lock().unwrap();
             let tail = log.iter().skip(log.len().saturating_sub(60));
-            let text: String = tail.map(|line| format!("  {line}\n")).collect();
+            let text = tail.fold(String::new(), |text, line| text + "  " + line + "\n");
             #[expect(clippy::print_stderr, reason = "the harness keeps it for the failing test")]
             {
                 eprintln!("{} at {}, the last it printed:\n{text}", self.name, self.address);
@@ -101,9 +101,8 @@ pub(crate) async fn until<T>(
         if let Some(answer) = ask().await {
             return answer;
         }
-        if begin.elapsed() > PATIENCE {
-            panic!("waited {PATIENCE:?} in vain: {}", in_vain().await);
-        }
+        let waited = begin.elapsed();
+        assert!(waited < PATIENCE, "waited {waited:?} in vain: {}", in_vain().await);
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -27,13 +27,20 @@ impl Prometheus {
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg("--web.listen-address=127.0.0.1:0");
+            .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]);
         Self { process: Process::start("Prometheus", command).await, folder }
     }
 
     /// Where its config and its rules are.
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("prometheus.yml")
+    }
+
+    /// Goes on with other rules.
+    pub(crate) async fn reload(&self, rules: &str) {
+        std::fs::write(self.folder.path().join("rules.yml"), rules).unwrap();
+        let url = format!("http://{}/-/reload", self.process.address());
+        assert_eq!(client().post(url).send().await.unwrap().status(), 200);
     }
 
     /// What its API says at this path with these parameters; a refusal is an error.
@@ -83,5 +90,5 @@ impl Prometheus {
 
 /// Every byte as a query may have it.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
 }

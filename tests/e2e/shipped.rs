@@ -13,10 +13,11 @@ const RULES: &[(&str, &str)] = &[
     ("\n    for: 1h\n", "\n    for: 2s\n"),
     ("\n    for: 2h\n", "\n    for: 2s\n"),
     ("\n    for: 24h\n", "\n    for: 2s\n"),
-    ("\n    keep_firing_for: 30m\n", "\n    keep_firing_for: 8s\n"),
-    // Blind: the three hours without a good poll.
-    (" > 10800\n", " > 8\n"),
+    ("\n    keep_firing_for: 30m\n", "\n    keep_firing_for: 15s\n"),
 ];
+
+/// The three hours without a good poll that make blind.
+const BLIND: (&str, &str) = (" > 10800\n", " > 8\n");
 
 const ALERTMANAGER: &[(&str, &str)] = &[
     ("group_wait: 1m\n", "group_wait: 1s\n"),
@@ -37,6 +38,13 @@ pub(crate) fn rules() -> String {
         times.filter(|(key, _)| ["", "keep_"].contains(key)).map(|it| it.1).collect();
     assert!(times.iter().all(|it| it.ends_with('s')), "not every time is shortened: {times:?}");
     rules
+}
+
+/// The same, and soon blind.
+pub(crate) fn rules_soon_blind() -> String {
+    let rules = rules();
+    assert_eq!(rules.matches(BLIND.0).count(), 1, "{}", BLIND.0);
+    rules.replace(BLIND.0, BLIND.1)
 }
 
 /// The config of Alertmanager, which tells all to this webhook.
