@@ -58,6 +58,7 @@ fn main() -> ExitCode {
     let goal = Goal::AtMost { must: 1.5, aim: 1.1 };
     let what = "peak RSS at 2,016,000 records ÷ at 40,320, counting a day";
     goals.tell("M1", what, &ratios("interval: 1h"), goal);
+    // Memory follows the incrementals that are counted.
     let all = ratios("interval: 1h, incremental_lookback: all");
     Goals::show("M1", "the same, counting all of them", &all);
     let growths: Vec<f64> = (0..ROUNDS).map(|_| growth()).collect();

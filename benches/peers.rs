@@ -74,6 +74,7 @@ async fn main() -> ExitCode {
         goals.tell("P3", &format!("CPU of a tuned Python ÷ ours, {what}"), &tuned_times, goal);
         let goal = Goal::AtLeast { must: 3.0, aim: 6.0 };
         let name = format!("peak RSS of the SDK exporter ÷ ours, {what}");
+        // Memory follows the incrementals that are counted.
         match lookback {
             "all" => Goals::show("M2", &name, &memories),
             _ => goals.tell("M2", &name, &memories, goal),

@@ -93,7 +93,7 @@ impl Goals {
         );
     }
 
-    /// Tells a figure that has no goal: memory follows the incrementals that are counted.
+    /// Tells a figure that has no goal.
     pub(crate) fn show(id: &str, what: &str, ratios: &[f64]) {
         println!("{id}  {what}: {} | no goal", spread(ratios));
     }
