@@ -11,6 +11,7 @@ mod users;
 mod watched;
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -190,8 +191,17 @@ async fn requests<S: AsyncRead + AsyncWrite + Send>(
         }
     };
     if let Err(error) = ended {
+        if is_stalled(&error) {
+            site.meters.web_refused(Refusal::Slow);
+        }
         debug!(%peer, error = %Chain(&error), "a connection ended badly");
     }
+}
+
+/// Whether the peer took nothing more of its answer.
+fn is_stalled(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// A stream whose peer has to take its answer.
@@ -213,6 +223,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::exposition::{self, Latest};
     use crate::meter::Meters;
+    use crate::metric;
     use crate::snapshot::Board;
 
     fn site() -> Arc<Site> {
@@ -243,22 +254,36 @@ mod tests {
         (theirs, served)
     }
 
+    fn refused(site: &Site, reason: Refusal) -> f64 {
+        let families = site.meters.gather();
+        let name = metric::WEB_REFUSALS.name;
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        let of_reason = family
+            .get_metric()
+            .iter()
+            .find(|metric| metric.get_label().iter().any(|label| label.value() == reason.label()));
+        of_reason.unwrap().get_counter().get_value()
+    }
+
     const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
     /// What the peer has got after so many sips of 16 bytes in so many seconds each, and whether it
     /// is still connected.
     async fn sips(count: usize, seconds: u64) -> bool {
-        let (mut peer, served) = peer(&site()).await;
+        let site = site();
+        let (mut peer, served) = peer(&site).await;
         peer.write_all(REQUEST).await.unwrap();
         for _ in 0..count {
             settle().await;
             advance(Duration::from_secs(seconds)).await;
             settle().await;
             if peer.read_exact(&mut [0; 16]).await.is_err() {
-                return false;
+                break;
             }
         }
-        !served.is_finished()
+        let is_served = !served.is_finished();
+        assert_eq!(refused(&site, Refusal::Slow), f64::from(u8::from(!is_served)));
+        is_served
     }
 
     #[tokio::test(start_paused = true)]
