@@ -1,5 +1,6 @@
 //! Debian's Alertmanager, with the shipped config.
 
+use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -16,6 +17,7 @@ const WITH_ITS_TEMPLATES: &str = "mount -t overlay overlay -o lowerdir=\"$0/shar
 /// One that runs.
 pub(crate) struct Alertmanager {
     process: Process,
+    client: Client,
     _folder: TempDir,
 }
 
@@ -32,7 +34,8 @@ impl Alertmanager {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().join("data").display()))
             .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
-        Self { process: Process::start("Alertmanager", command).await, _folder: folder }
+        let process = Process::start("Alertmanager", command).await;
+        Self { process, client: client(), _folder: folder }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -42,7 +45,7 @@ impl Alertmanager {
     /// How many alerts mute the one of this name on this instance; nothing if there is no such alert.
     pub(crate) async fn muted_by(&self, alert: &str, instance: &str) -> Option<usize> {
         let url = format!("http://{}/api/v2/alerts", self.address());
-        let alerts = json_of(client().get(url).send().await.unwrap()).await;
+        let alerts = json_of(self.client.get(url).send().await.unwrap()).await;
         let alert = alerts.as_array()?.iter().find(|it| {
             it["labels"]["alertname"] == alert && it["labels"]["instance_name"] == instance
         })?;
@@ -55,7 +58,7 @@ impl Alertmanager {
         for turn in ["first", "second"] {
             let alert = json!([{ "labels": { "alertname": "Watchdog", "severity": "none", "project": turn } }]);
             let url = format!("http://{}/api/v2/alerts", self.address());
-            let request = client().post(url).header("Content-Type", "application/json");
+            let request = self.client.post(url).header("Content-Type", "application/json");
             let answer = request.body(Value::to_string(&alert)).send().await.unwrap();
             assert_eq!(answer.status(), 200);
             webhook.until(|it| it.is("Watchdog", "firing") && it.label("project") == turn).await;

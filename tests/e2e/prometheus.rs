@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -13,6 +14,7 @@ use crate::webhook::{client, json_of};
 /// One that runs.
 pub(crate) struct Prometheus {
     process: Process,
+    client: Client,
     folder: TempDir,
 }
 
@@ -28,7 +30,8 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]);
-        Self { process: Process::start("Prometheus", command).await, folder }
+        let process = Process::start("Prometheus", command).await;
+        Self { process, client: client(), folder }
     }
 
     /// Where its config and its rules are.
@@ -40,7 +43,7 @@ impl Prometheus {
     pub(crate) async fn reload(&self, rules: &str) {
         std::fs::write(self.folder.path().join("rules.yml"), rules).unwrap();
         let url = format!("http://{}/-/reload", self.process.address());
-        assert_eq!(client().post(url).send().await.unwrap().status(), 200);
+        assert_eq!(self.client.post(url).send().await.unwrap().status(), 200);
     }
 
     /// What its API says at this path with these parameters; a refusal is an error.
@@ -54,7 +57,7 @@ impl Prometheus {
             .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
             .collect();
         let url = format!("http://{}/api/v1/{path}?{}", self.process.address(), pairs.join("&"));
-        let answer = json_of(client().get(url).send().await.unwrap()).await;
+        let answer = json_of(self.client.get(url).send().await.unwrap()).await;
         match answer["status"].as_str() {
             Some("success") => Ok(answer["data"].clone()),
             _ => Err(answer["error"].to_string()),
