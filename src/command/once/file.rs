@@ -49,3 +49,18 @@ fn aside(path: &Path) -> io::Result<NamedTempFile> {
     let folder = folder.unwrap_or(Path::new("."));
     Builder::new().prefix(".clouddb-backup-exporter-").suffix(".tmp").tempfile_in(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finished_stands_beside_its_place_under_a_name_that_no_collector_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = aside(&folder.path().join("a.prom")).unwrap();
+        assert_eq!(file.path().parent(), Some(folder.path()));
+        assert!(file.path().extension().is_some_and(|it| it != "prom"));
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -24,6 +24,8 @@ const STYLE: &str =
 /// Tells on stderr what ends.
 pub(super) struct Watcher {
     bar: Option<ProgressBar>,
+    /// Whether the bar is drawn by now.
+    is_drawn: bool,
     tally: Arc<Mutex<Tally>>,
 }
 
@@ -75,12 +77,12 @@ impl Watcher {
         let tally = Tally { projects: config.projects.len(), ..Tally::default() };
         let tally = Arc::new(Mutex::new(tally));
         let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0).with_style(style(&tally));
-            bar.enable_steady_tick(TICK);
+            // Drawn from the first step on: before, everything would seem to be at its end.
+            let bar = ProgressBar::no_length().with_style(style(&tally));
             log::above(bar.clone());
             bar
         });
-        Self { bar, tally }
+        Self { bar, is_drawn: false, tally }
     }
 
     /// Takes a step of the round.
@@ -107,8 +109,13 @@ impl Watcher {
         // The bar asks for the tally while it is drawn.
         drop(tally);
         if let Some(bar) = &self.bar {
-            bar.set_length(begun);
+            if begun > 0 {
+                bar.set_length(begun);
+            }
             bar.set_position(ended);
+            if !std::mem::replace(&mut self.is_drawn, true) {
+                bar.enable_steady_tick(TICK);
+            }
         }
         match step {
             Step::Reading(_) | Step::Begun(..) => {}
