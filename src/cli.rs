@@ -90,7 +90,7 @@ pub enum Command {
     /// was read; 1: something could not be; 2: the daemon would not start.
     Once {
         /// Where the metrics go: `text` or `json` to stdout, or the path of a file for the textfile
-        /// collector of node_exporter, which ends in `.prom`.
+        /// collector of `node_exporter`, which ends in `.prom`.
         #[arg(long, value_name = "text|json|FILE.prom", default_value = "text", value_parser = Output::parse)]
         output: Output,
     },

@@ -20,12 +20,14 @@ impl Output {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ if text.ends_with(".prom") && Path::new(text).extension().is_some() => {
-                Ok(Self::File(text.into()))
-            }
+            _ if is_collected(text) => Ok(Self::File(text.into())),
             _ => Err("`text`, `json` or a file that ends in `.prom`".to_owned()),
         }
     }
+}
+
+fn is_collected(path: &str) -> bool {
+    !path.ends_with('/') && Path::new(path).extension().is_some_and(|it| it == "prom")
 }
 
 #[cfg(test)]

@@ -78,8 +78,6 @@ fn unescaped(text: &str, end: Option<char>) -> Option<(String, &str)> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
-
     #[test]
     fn names_help_types_labels_and_values_come_through_as_they_are_meant() {
         let text = "# HELP a_total One \\\\ two.\\nThree.\n# TYPE a_total counter\na_total 3\n\
