@@ -5,6 +5,7 @@ mod fleet;
 pub mod live;
 mod projects;
 mod reload;
+pub mod round;
 pub mod survey;
 mod ways;
 

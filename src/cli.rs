@@ -1,5 +1,6 @@
 //! Flags and commands, with the dots of Prometheus' family.
 
+mod output;
 mod shard;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::build;
 
+pub use output::Output;
 pub use shard::ShardingError;
 
 /// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
@@ -72,7 +74,7 @@ pub struct Arguments {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+#[derive(Clone, Debug, Eq, PartialEq, Subcommand)]
 pub enum Command {
     /// Read the config and say what is wrong with it. Exit 0: good; 1: findings with which the
     /// daemon would still start; 2: it would not start.
@@ -84,6 +86,14 @@ pub enum Command {
     },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Read everything once, as the daemon does after its start, and give the metrics. Exit 0: all of it
+    /// was read; 1: something could not be; 2: the daemon would not start.
+    Once {
+        /// Where the metrics go: `text` or `json` to stdout, or the path of a file for the textfile
+        /// collector of `node_exporter`, which ends in `.prom`.
+        #[arg(long, value_name = "text|json|FILE.prom", default_value = "text", value_parser = Output::parse)]
+        output: Output,
+    },
     /// Tell how many requests the polls take, how long that is under the budget of each credential, and
     /// what would help where the interval does not hold. Exit 0: it holds; 1: warnings; 2: the daemon
     /// would not start.

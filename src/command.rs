@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod once;
 mod plan;
 mod serve;
 mod supervisor;
@@ -16,16 +17,20 @@ use crate::shard::Shard;
 
 /// Runs the command of the arguments and gives the exit code.
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    match arguments.command {
+    match &arguments.command {
         _ if arguments.config_check => check::run(arguments, false).await,
-        Some(Command::Check { live }) => check::run(arguments, live).await,
+        Some(Command::Check { live }) => check::run(arguments, *live).await,
         Some(Command::Demo) => match shard(arguments) {
             Ok(shard) => demo::run(arguments, shard).await,
             Err(code) => code,
         },
+        Some(Command::Once { output }) => match shard(arguments) {
+            Ok(shard) => once::run(arguments, shard, output).await,
+            Err(code) => code,
+        },
         // Which shard this is does not matter: all are told.
         Some(Command::Plan { live }) => match shards(arguments) {
-            Ok(shards) => plan::run(arguments, &shards, live).await,
+            Ok(shards) => plan::run(arguments, &shards, *live).await,
             Err(code) => code,
         },
         None | Some(Command::Serve) => match shard(arguments) {

@@ -4,6 +4,7 @@
 
 mod ages;
 mod gzip;
+mod json;
 mod latest;
 mod rendered;
 mod text;
@@ -24,6 +25,7 @@ use crate::summary::ByStatus;
 use ages::Ages;
 use text::{Labels, Text};
 
+pub use json::json;
 pub use latest::{GAP, Latest};
 pub use rendered::{Body, Rendered};
 
@@ -34,6 +36,20 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn render(snapshot: &Snapshot, meters: &Meters, now: Timestamp) -> String {
     let (mut text, ages) = lasting(snapshot);
     add_moment(&mut text, &ages, meters, now);
+    text
+}
+
+/// The exposition of a process that ends: without what is about the process itself, and with the ages at
+/// a time, if there is one. Without a time they are left out, since they would stand still.
+pub fn render_once(snapshot: &Snapshot, meters: &Meters, ages_at: Option<Timestamp>) -> String {
+    let (mut text, ages) = lasting(snapshot);
+    if let Some(now) = ages_at {
+        ages.write(&mut text, now);
+    }
+    let mut families = meters.gather();
+    families.retain(|family| !family.name().starts_with("process_"));
+    // The counters have a sample whenever they are listed, so encoding does not fail.
+    TextEncoder::new().encode_utf8(&families, &mut text).ok();
     text
 }
 

@@ -62,6 +62,10 @@ pub struct Progress {
     pub requests: RequestCount,
     /// Distinct records of the lists that were read to their end.
     pub records: AtomicU64,
+    /// Pages of the lists that came.
+    pub pages: AtomicU64,
+    /// Pages that the lists begun so far have, by their totals.
+    pub announced: AtomicU64,
     /// Lists that moved while they were read.
     pub moved: AtomicU64,
     /// A list whose total is about something else.

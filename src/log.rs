@@ -1,6 +1,9 @@
 //! Format and level of the log, which goes to stderr.
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+use indicatif::ProgressBar;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -21,11 +24,36 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
     let filter = EnvFilter::new(format!("{libraries},clouddb_backup_exporter={level}"));
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(io::stderr))
-            .try_init(),
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(|| Stderr)).try_init()
+        }
         LogFormat::Logfmt => registry
-            .with(tracing_logfmt::builder().with_target(false).layer().with_writer(io::stderr))
+            .with(tracing_logfmt::builder().with_target(false).layer().with_writer(|| Stderr))
             .try_init(),
+    }
+}
+
+/// A progress bar that the log keeps clear of.
+static BAR: OnceLock<ProgressBar> = OnceLock::new();
+
+/// From now on the log stands above this bar. A second one is not kept clear of.
+pub fn above(bar: ProgressBar) {
+    // An error says that there was one before.
+    BAR.set(bar).ok();
+}
+
+/// Writes to stderr what should stand above the bar, if there is one.
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match BAR.get() {
+            Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }

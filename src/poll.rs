@@ -91,6 +91,26 @@ impl Polling {
         );
     }
 
+    /// Polls a target once, and asks once what there is to ask of it besides.
+    pub async fn once(self: Arc<Self>, assignment: Arc<Assignment>, progress: Arc<Progress>) {
+        tokio::join!(
+            Arc::clone(&self).backups_once(&assignment, &progress),
+            self.look_up_once(&lookup::POLICY, &assignment),
+            self.look_up_once(&lookup::RESTORE_WINDOW, &assignment),
+        );
+    }
+
+    async fn backups_once(self: Arc<Self>, assignment: &Arc<Assignment>, progress: &Arc<Progress>) {
+        let started = Instant::now();
+        let work =
+            Arc::clone(&self).poll(Arc::clone(assignment), Memory::default(), Arc::clone(progress));
+        // In a task of its own a panic is an outcome.
+        let outcome = AbortOnDropHandle::new(tokio::spawn(work)).await;
+        let outcome = outcome.unwrap_or_else(|end| Err(panicked(end)));
+        // There is no next poll that would want to know.
+        self.conclude(&assignment.target, progress, started.elapsed(), outcome);
+    }
+
     /// Polls at once and then once per interval.
     async fn backups(self: Arc<Self>, mut assigned: watch::Receiver<Arc<Assignment>>) {
         let mut memory = Memory::default();

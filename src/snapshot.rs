@@ -310,6 +310,11 @@ impl Board {
         Snapshot { targets: now.targets.clone(), estates: now.estates.clone() }
     }
 
+    /// What is known of one target, if it is on the board.
+    pub fn state(&self, target: &Target) -> Option<Arc<TargetState>> {
+        self.now().find(target).map(Arc::clone)
+    }
+
     /// How often something was published that changes what a scrape sees.
     pub fn publications(&self) -> watch::Receiver<u64> {
         self.publications.subscribe()

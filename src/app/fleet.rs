@@ -12,11 +12,10 @@ use tracing::{info, warn};
 use super::StartError;
 use super::ways::Ways;
 use crate::account::{Patience, Terms};
-use crate::auth::{PROJECTS_API, SIGN_IN_API};
 use crate::backup::InstanceId;
 use crate::census::{self, Census};
 use crate::client::Client;
-use crate::config::{Config, ProductConfig, ProjectId};
+use crate::config::Config;
 use crate::error::one_line;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
@@ -24,7 +23,7 @@ use crate::listing::Rhythm;
 use crate::plan;
 use crate::poll::{Assignment, Found, Polling};
 use crate::shard::Shard;
-use crate::target;
+use crate::target::{self, Target};
 
 /// The loops of all targets and instance lists, and what they share.
 #[derive(Debug)]
@@ -99,25 +98,7 @@ impl Fleet {
             shard: self.shard,
         };
         let ways = Ways::of(&config, &terms, &self.ways)?;
-        for project in &config.projects {
-            for ProductConfig { product, .. } in &project.products {
-                meters.know(&project.name, product.name, product.apis().chain([SIGN_IN_API]));
-            }
-            if let ProjectId::LookedUp { .. } = project.project_id {
-                for ProductConfig { product, .. } in &project.products {
-                    meters.know(&project.name, product.name, [PROJECTS_API]);
-                }
-            }
-        }
-        for (project, client) in ways.iter() {
-            // Weak: the account holds the meters.
-            let watched = Arc::downgrade(client.account());
-            let backoff = move || watched.upgrade().map(|account| account.backoff());
-            meters.backoff(project, move || backoff().unwrap_or_default());
-            let watched = Arc::downgrade(client);
-            let expiry = move || watched.upgrade().and_then(|client| client.token_expires_at());
-            meters.auth_token_expiry(project, expiry);
-        }
+        ways.meter(&config, meters);
         for (project, _) in self.ways.iter() {
             if ways.to_project(project).is_none() {
                 meters.forget(project);
@@ -189,14 +170,7 @@ impl Fleet {
         for target in targets {
             let Some(client) = self.ways.to_project(&target.project) else { continue };
             let kept = old.remove(&target.key().map(boxed));
-            let poll = &self.config.poll;
-            let rhythm = Rhythm {
-                lookback: poll.incremental_lookback,
-                full_walk_interval: poll.full_walk_interval,
-                phase: target.stable_hash(),
-            };
-            let client = Arc::clone(client);
-            let assignment = Arc::new(Assignment { target, client, rhythm });
+            let assignment = assignment(&self.config, target, client);
             self.loops.push(if let Some(kept) = kept {
                 kept.assignment.send_if_modified(|held| {
                     let is_new = **held != *assignment;
@@ -263,13 +237,27 @@ impl Fleet {
     }
 }
 
+/// How a target is polled under a config.
+pub(super) fn assignment(
+    config: &Config,
+    target: Arc<Target>,
+    client: &Arc<Client>,
+) -> Arc<Assignment> {
+    let rhythm = Rhythm {
+        lookback: config.poll.incremental_lookback,
+        full_walk_interval: config.poll.full_walk_interval,
+        phase: target.stable_hash(),
+    };
+    Arc::new(Assignment { target, client: Arc::clone(client), rhythm })
+}
+
 fn boxed(part: Cow<'_, str>) -> Box<str> {
     part.into()
 }
 
 /// Tells when a list breaks, in growing gaps while it stays so, when it is read again, and what is
 /// new in it or gone from it.
-fn tell(before: &Estate, found: &Found) {
+pub(super) fn tell(before: &Estate, found: &Found) {
     let census = &found.census;
     let (project, product) = (&census.project, census.product.name);
     let failures = before.failures;

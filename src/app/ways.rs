@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::StartError;
 use crate::account::{Account, Terms};
+use crate::auth::{PROJECTS_API, SIGN_IN_API};
 use crate::client::Client;
-use crate::config::{Config, Project};
+use crate::config::{Config, ProductConfig, Project, ProjectId};
+use crate::meter::Meters;
 
 /// What everything that asks the cloud goes through.
 #[derive(Debug, Default)]
@@ -41,6 +43,30 @@ impl Ways {
             ways.clients.insert(name.as_str().into(), client);
         }
         Ok(ways)
+    }
+
+    /// Makes the counters of everything that is asked exist, and ties the gauges of the projects to
+    /// the ways into them.
+    pub(super) fn meter(&self, config: &Config, meters: &Meters) {
+        for project in &config.projects {
+            for ProductConfig { product, .. } in &project.products {
+                meters.know(&project.name, product.name, product.apis().chain([SIGN_IN_API]));
+            }
+            if let ProjectId::LookedUp { .. } = project.project_id {
+                for ProductConfig { product, .. } in &project.products {
+                    meters.know(&project.name, product.name, [PROJECTS_API]);
+                }
+            }
+        }
+        for (project, client) in self.iter() {
+            // Weak: the account holds the meters.
+            let watched = Arc::downgrade(client.account());
+            let backoff = move || watched.upgrade().map(|account| account.backoff());
+            meters.backoff(project, move || backoff().unwrap_or_default());
+            let watched = Arc::downgrade(client);
+            let expiry = move || watched.upgrade().and_then(|client| client.token_expires_at());
+            meters.auth_token_expiry(project, expiry);
+        }
     }
 
     /// The way into a project.

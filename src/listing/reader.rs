@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
         backup_type: Option<BackupType>,
         window: Option<&Window>,
     ) -> Result<Walk<Backup>, Fault> {
-        let mut list = ListOf { reader: self, backup_type, window };
+        let mut list = ListOf { reader: self, backup_type, window, left: None };
         let walk = page::walk(self.target.product.page_limit, &mut list).await;
         match &walk {
             Ok(Walk { foreign_total: Some(_), .. }) => {
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
 
     /// Goes through the list without a type once.
     pub(super) async fn look(&self, most_pages: u64) -> Result<Look<Backup>, Fault> {
-        let mut list = ListOf { reader: self, backup_type: None, window: None };
+        let mut list = ListOf { reader: self, backup_type: None, window: None, left: None };
         page::look(self.target.product.page_limit, most_pages, &mut list).await
     }
 
@@ -103,17 +103,37 @@ struct ListOf<'r, 'a> {
     reader: &'r Reader<'a>,
     backup_type: Option<BackupType>,
     window: Option<&'r Window>,
+    /// Pages announced and not come yet; none before the first page.
+    left: Option<u64>,
+}
+
+impl ListOf<'_, '_> {
+    /// Counts a page that came, for those who watch.
+    fn count(&mut self, total: u64, limit: u32) {
+        let progress = self.reader.progress;
+        let announced = match self.left {
+            None => {
+                let pages = total.div_ceil(u64::from(limit.max(1))).clamp(1, page::MAX_PAGES);
+                // A walk of more than one ends by its first page.
+                pages + u64::from(pages > 1)
+            }
+            // One more than was thought.
+            Some(0) => 1,
+            Some(_) => 0,
+        };
+        progress.announced.fetch_add(announced, Ordering::Relaxed);
+        progress.pages.fetch_add(1, Ordering::Relaxed);
+        self.left = Some(self.left.unwrap_or_default() + announced - 1);
+    }
 }
 
 impl Paged for ListOf<'_, '_> {
     type Entry = Backup;
 
-    fn page(
-        &mut self,
-        offset: u64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Page<Backup>, Fault>> + Send {
-        self.reader.page(self.backup_type, self.window, offset, limit)
+    async fn page(&mut self, offset: u64, limit: u32) -> Result<Page<Backup>, Fault> {
+        let page = self.reader.page(self.backup_type, self.window, offset, limit).await?;
+        self.count(page.total, limit);
+        Ok(page)
     }
 
     /// What becomes of it is told by the walk.

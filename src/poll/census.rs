@@ -41,28 +41,8 @@ impl Polling {
         let wait = schedule::next(self.clock.now(), interval / 2, interval, census.stable_hash());
         let mut due = Instant::now() + wait;
         loop {
-            let work = {
-                let (census, client) = (Arc::clone(&census), Arc::clone(&client));
-                async move { discovery::read(&client, &census).await }
-            };
-            // In a task of its own a panic is an outcome.
-            let read = AbortOnDropHandle::new(tokio::spawn(work)).await;
-            let read = read.unwrap_or_else(|end| Err(panicked(end)));
-            if read.as_ref().is_ok_and(|read| read.has_foreign_total)
-                && self.told.is_new("total of instances", census.to_string())
-            {
-                warn!(
-                    project = %census.project,
-                    product = census.product.name,
-                    "the cloud gives for {census} a total that is about something else than the \
-                     list; the list was read to its end and is used"
-                );
-            }
-            let outcome = read.map(|read| read.instances);
-            let ended = self.clock.now();
-            let census = Arc::clone(&census);
-            let project_id = client.known_project_id().map(Into::into);
-            if found.send(Found { census, project_id, ended, outcome }).await.is_err() {
+            let read = self.read_census(&census, &client).await;
+            if found.send(read).await.is_err() {
                 return;
             }
             sleep_until(due).await;
@@ -70,6 +50,33 @@ impl Polling {
             while due <= Instant::now() {
                 due += interval;
             }
+        }
+    }
+
+    /// Reads the list once.
+    pub async fn read_census(&self, census: &Arc<Census>, client: &Arc<Client>) -> Found {
+        let work = {
+            let (census, client) = (Arc::clone(census), Arc::clone(client));
+            async move { discovery::read(&client, &census).await }
+        };
+        // In a task of its own a panic is an outcome.
+        let read = AbortOnDropHandle::new(tokio::spawn(work)).await;
+        let read = read.unwrap_or_else(|end| Err(panicked(end)));
+        if read.as_ref().is_ok_and(|read| read.has_foreign_total)
+            && self.told.is_new("total of instances", census.to_string())
+        {
+            warn!(
+                project = %census.project,
+                product = census.product.name,
+                "the cloud gives for {census} a total that is about something else than the \
+                 list; the list was read to its end and is used"
+            );
+        }
+        Found {
+            census: Arc::clone(census),
+            project_id: client.known_project_id().map(Into::into),
+            ended: self.clock.now(),
+            outcome: read.map(|read| read.instances),
         }
     }
 }

@@ -109,6 +109,17 @@ impl Polling {
         }
     }
 
+    /// Looks up once, if there is something to look up.
+    pub(super) async fn look_up_once<T: Clone + Send + Sync + 'static>(
+        &self,
+        kind: &'static Kind<T>,
+        assignment: &Arc<Assignment>,
+    ) {
+        if let Some((call, _)) = kind.asked(&assignment.target) {
+            self.look_up(kind, call, assignment).await;
+        }
+    }
+
     /// When the second one is due if the first is now; from then on one is due each time.
     fn regular(&self, target: &Target, every: Duration) -> Instant {
         // In a phase of its own, so that it does not come with the poll of the same target.

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const MOST_CONNECTIONS: usize = 32;
 
 /// The waits of the daemon, shortened.
-const SHORT_WAITS: Patience = Patience {
+pub(crate) const SHORT_WAITS: Patience = Patience {
     tries: 4,
     first_wait: Duration::from_millis(20),
     first_pause: Duration::from_millis(100),

@@ -38,6 +38,7 @@ mod listing;
 mod live;
 mod lookup;
 mod lookups;
+mod once;
 mod planning;
 mod polling;
 mod process;
