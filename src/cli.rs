@@ -5,6 +5,7 @@ mod shard;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::build;
 
@@ -82,8 +83,16 @@ pub enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Print what makes a shell complete the commands and flags; `source` it, or save it where the
+    /// shell looks for completions.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Print the man page, for `man -l -` or to save it.
+    Man,
     /// Tell how many requests the polls take, how long that is under the budget of each credential, and
     /// what would help where the interval does not hold. Exit 0: it holds; 1: warnings; 2: the daemon
     /// would not start.
@@ -92,6 +101,8 @@ pub enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Print the JSON Schema of the config file, for editors and for checks without the program.
+    Schema,
     /// Run the daemon (the default).
     Serve,
 }

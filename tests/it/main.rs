@@ -43,6 +43,7 @@ mod polling;
 mod process;
 mod reload;
 mod rounds;
+mod schema;
 mod sdk;
 mod sharding;
 mod sim;

@@ -1,0 +1,151 @@
+//! What the schema says of blocks: which keys go together.
+
+use schemars::Schema;
+use serde_json::{Map, Value, json};
+
+use super::{of, value};
+use crate::config::{duration, file, project};
+use crate::product::{self, Product, Scope};
+
+/// A credential signs in in one of four ways.
+pub(in crate::config) fn credential(schema: &mut Schema) {
+    let password = all(
+        "with a password",
+        [given("username"), given("user_domain_name"), exactly_one("password")],
+        absent([names(["cloud"]), ways("access_key"), ways("secret_key"), ways("security_token")]),
+    );
+    let keys = all(
+        "with an access key",
+        [exactly_one("access_key"), exactly_one("secret_key"), at_most_one("security_token")],
+        absent([names(["cloud", "username", "user_domain_name"]), ways("password")]),
+    );
+    let entry = all("by an entry of `clouds.yaml`", [given("cloud")], absent([own()]));
+    let environment = json!({
+        "title": "by the environment",
+        "required": ["from_env"],
+        "properties": { "from_env": { "const": true } },
+        "allOf": [absent([names(["cloud"]), own()])],
+    });
+    schema.insert("oneOf".to_owned(), json!([password, keys, entry, environment]));
+    let insecure = json!({
+        "required": ["insecure_http"],
+        "properties": { "insecure_http": { "const": true } },
+    });
+    schema.insert("if".to_owned(), json!({ "not": insecure }));
+    schema.insert("then".to_owned(), json!({ "properties": { "auth_url": value::secure() } }));
+}
+
+/// A project has the block of one product at least. The products are data and no fields.
+pub(in crate::config) fn project(schema: &mut Schema) {
+    let blocks = product::ALL.map(|product| json!({ "required": [product.name] }));
+    schema.insert("anyOf".to_owned(), json!(blocks));
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for product in product::ALL {
+        properties.insert(product.name.to_owned(), of_product(product));
+    }
+}
+
+/// The block of a product: the keys that mean something for it, its backup types, its defaults.
+fn of_product(product: &Product) -> Value {
+    let mut block = of::<file::ProductBlock>();
+    let Some(block_terms) = block.as_object_mut() else { return block };
+    // These belong to a schema of its own.
+    block_terms.remove("$schema");
+    block_terms.remove("title");
+    match product.scope {
+        Scope::Project => {
+            block_terms.insert("type".to_owned(), json!(["object", "null"]));
+        }
+        Scope::Instance => {
+            let listed = json!({ "instances": { "type": "array", "minItems": 1 } });
+            let flag =
+                |key: &str| json!({ "required": [key], "properties": { key: { "const": true } } });
+            let ways = json!([
+                { "required": ["instances"], "properties": listed },
+                flag("discover"),
+                flag("audit"),
+            ]);
+            block_terms.insert("anyOf".to_owned(), ways);
+        }
+    }
+    if let Some(keys) = block_terms.get_mut("properties").and_then(Value::as_object_mut) {
+        for (key, _) in project::pointless_keys(product) {
+            keys.remove(key);
+        }
+        if let Some(Value::String(text)) =
+            keys.get_mut("instances").and_then(|it| it.get_mut("description"))
+        {
+            text.push_str(" At least one, unless `discover` or `audit` is true.");
+        }
+        if let Some(discover) = keys.get_mut("discover").and_then(Value::as_object_mut) {
+            discover.insert("default".to_owned(), json!(product.instances.by_default));
+        }
+    }
+    for (place, has_defaults) in
+        [("/properties/max_age", true), ("/properties/instances/items/properties/max_age", false)]
+    {
+        if let Some(ages) = block.pointer_mut(place).and_then(Value::as_object_mut) {
+            ages.insert("properties".to_owned(), ages_of(product, has_defaults));
+            ages.insert("additionalProperties".to_owned(), json!(false));
+        }
+    }
+    block
+}
+
+/// An objective for each type.
+fn ages_of(product: &Product, has_defaults: bool) -> Value {
+    let ages = product.types.iter().map(|(backup_type, default)| {
+        let mut age = value::max_age();
+        if let (Some(default), Some(terms), true) = (default, age.as_object_mut(), has_defaults) {
+            terms.insert("default".to_owned(), json!(duration::print(*default)));
+        }
+        (backup_type.name.to_owned(), age)
+    });
+    Value::Object(ages.collect::<Map<_, _>>())
+}
+
+/// The keys of a credential that say how to sign in by itself.
+fn own() -> Vec<String> {
+    let secrets = ["password", "access_key", "secret_key", "security_token"].map(ways);
+    [names(["auth_url", "username", "user_domain_name"]), secrets.concat()].concat()
+}
+
+/// The keys that a secret can be given by.
+fn ways(secret: &str) -> Vec<String> {
+    ["", "_file", "_env"].map(|suffix| format!("{secret}{suffix}")).to_vec()
+}
+
+fn names<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).to_vec()
+}
+
+/// Each of the terms holds, and of the absent keys there is none; neither is `from_env` true.
+fn all<const N: usize>(title: &str, terms: [Value; N], absent: Value) -> Value {
+    let mut terms = terms.to_vec();
+    terms.push(absent);
+    terms.push(json!({ "properties": { "from_env": { "enum": [false, null] } } }));
+    json!({ "title": title, "allOf": terms })
+}
+
+/// The key is there, and not empty.
+fn given(key: &str) -> Value {
+    json!({ "required": [key], "properties": { key: { "not": { "type": "null" } } } })
+}
+
+/// None of these keys is there, or they are empty.
+fn absent<const N: usize>(keys: [Vec<String>; N]) -> Value {
+    let keys = keys.concat().into_iter().map(|key| (key, json!({ "type": "null" })));
+    json!({ "properties": keys.collect::<Map<_, _>>() })
+}
+
+/// The secret is given in exactly one of its ways.
+fn exactly_one(secret: &str) -> Value {
+    json!({ "oneOf": ways(secret).iter().map(|key| given(key)).collect::<Vec<_>>() })
+}
+
+/// The secret is given in one of its ways, or not at all.
+fn at_most_one(secret: &str) -> Value {
+    json!({ "anyOf": [absent([ways(secret)]), exactly_one(secret)] })
+}
