@@ -18,7 +18,7 @@ use crate::product::{self, Product};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(title = "clouddb-backup-exporter config")]
 pub(super) struct Config {
-    /// How the backup lists are polled.
+    /// How the backup lists are polled. Default: as below.
     pub(super) poll: Option<Poll>,
     /// How to sign in, by a name of your choice.
     #[schemars(required, extend("minProperties" = 1))]
@@ -101,10 +101,12 @@ pub(super) struct Credential {
     /// The environment variable of the security token.
     #[schemars(transform = value::variable)]
     pub(super) security_token_env: Option<String>,
-    /// The name of an entry of `clouds.yaml`, which brings all of the keys above.
+    /// The name of an entry of `clouds.yaml`, which says how to sign in. Beside it there is room for
+    /// `requests_per_second`, `ca_file` and `insecure_http` only.
     #[schemars(transform = value::text)]
     pub(super) cloud: Option<String>,
-    /// Whether the `OS_…` variables of the environment bring all of the keys above.
+    /// Whether the `OS_…` variables of the environment say how to sign in. If so, there is room for the
+    /// same three only.
     #[schemars(extend("default" = false))]
     pub(super) from_env: Option<bool>,
     /// Requests per second of everything that uses this credential, from 0.001 to 10000; decimals
@@ -143,7 +145,7 @@ pub(super) struct Project {
     /// Labels of its instances, for `clouddb_instance_labels`.
     #[schemars(transform = value::labels)]
     pub(super) labels: Option<BTreeMap<String, String>>,
-    /// How this project is polled, where that differs.
+    /// How this project is polled, where that differs. Default: as all projects.
     pub(super) poll: Option<ProjectPoll>,
     #[schemars(skip)]
     pub(super) products: Vec<(&'static Product, ProductBlock)>,
@@ -160,7 +162,7 @@ pub(super) struct ProjectPoll {
 /// One product in a project.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct ProductBlock {
-    /// The origin of its API, such as `https://rds.eu-de.otc.t-systems.com`. Default: that of `cloud`
+    /// The origin of its API, such as `https://rds.eu-de.otc.t-systems.com` for `rds`. Default: that of `cloud`
     /// and `region`.
     #[schemars(transform = value::origin)]
     pub(super) endpoint: Option<String>,
@@ -179,7 +181,7 @@ pub(super) struct ProductBlock {
     /// Instances of the instance list that are left alone: ids, or names, with `*` and `?`.
     #[schemars(transform = value::texts)]
     pub(super) exclude: Option<Vec<String>>,
-    /// How often the instance list is read.
+    /// How often the instance list is read. At least 1s.
     #[schemars(extend("default" = "10m"), transform = value::interval)]
     pub(super) discovery_interval: Option<String>,
     /// Whether the automated backup policy of each instance is read, for its objective. Default:
@@ -188,7 +190,7 @@ pub(super) struct ProductBlock {
     /// Whether it is read what each instance can be restored to.
     #[schemars(extend("default" = false))]
     pub(super) restore_window: Option<bool>,
-    /// How often that is read.
+    /// How often is read what each instance can be restored to. At least 1s.
     #[schemars(extend("default" = "15m"), transform = value::interval)]
     pub(super) restore_window_interval: Option<String>,
 }

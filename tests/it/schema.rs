@@ -362,8 +362,11 @@ async fn the_schema_refuses_nothing_that_the_daemon_starts_with() {
     }
     texts.retain(|text| problems(text).is_none());
     assert!(texts.len() > 300, "{}", texts.len());
-    let refusals = Schema::printed().await.refusals_of(&texts).await;
-    let wrong: Vec<String> =
-        refusals.iter().map(|(at, refusal)| format!("{refusal} in\n{}", texts[*at])).collect();
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), texts.len(), wrong[0]);
+    let schema = Schema::printed().await;
+    // Some at a time, so that each run of the checker is a short one.
+    for texts in texts.chunks(200) {
+        if let Some((at, refusal)) = schema.refusals_of(texts).await.into_iter().next() {
+            panic!("{refusal} in\n{}", texts[at]);
+        }
+    }
 }

@@ -54,6 +54,12 @@ fn of_product(product: &Product) -> Value {
     // These belong to a schema of its own.
     block_terms.remove("$schema");
     block_terms.remove("title");
+    let description = format!(
+        "The product `{}` in a project: where its API is, what is read, what is expected. Default: not \
+         polled.",
+        product.name
+    );
+    block_terms.insert("description".to_owned(), json!(description));
     match product.scope {
         Scope::Project => {
             block_terms.insert("type".to_owned(), json!(["object", "null"]));
