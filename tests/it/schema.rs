@@ -79,7 +79,7 @@ impl Schema {
         let report: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {errors}"));
         let mut refusals = BTreeMap::new();
-        for error in ["errors", "parse_errors"].into_iter().flat_map(|it| report[it].as_array()) {
+        for error in ["errors", "parse_errors"].into_iter().filter_map(|it| report[it].as_array()) {
             for error in error {
                 let file = PathBuf::from(error["filename"].as_str().unwrap());
                 refusals.insert(file, error.to_string());
@@ -368,5 +368,17 @@ async fn the_schema_refuses_nothing_that_the_daemon_starts_with() {
         if let Some((at, refusal)) = schema.refusals_of(texts).await.into_iter().next() {
             panic!("{refusal} in\n{}", texts[at]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_written_whole_is_a_failure() {
+    for arguments in [&["schema"][..], &["completions", "bash"], &["man"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(PROGRAM);
+        let output = run(command.stdout(full), arguments).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("cannot write to stdout"), "{told}");
     }
 }

@@ -9,24 +9,42 @@ use crate::product::{self, Product, Scope};
 
 /// A credential signs in in one of four ways.
 pub(in crate::config) fn credential(schema: &mut Schema) {
-    let password = all(
-        "with a password",
-        [given("username"), given("user_domain_name"), exactly_one("password")],
-        absent([names(["cloud"]), ways("access_key"), ways("secret_key"), ways("security_token")]),
-    );
-    let keys = all(
-        "with an access key",
-        [exactly_one("access_key"), exactly_one("secret_key"), at_most_one("security_token")],
-        absent([names(["cloud", "username", "user_domain_name"]), ways("password")]),
-    );
-    let entry = all("by an entry of `clouds.yaml`", [given("cloud")], absent([own()]));
-    let environment = json!({
-        "title": "by the environment",
-        "required": ["from_env"],
-        "properties": { "from_env": { "const": true } },
-        "allOf": [absent([names(["cloud"]), own()])],
-    });
-    schema.insert("oneOf".to_owned(), json!([password, keys, entry, environment]));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let [password, access_key, secret_key, security_token] =
+        ["password", "access_key", "secret_key", "security_token"].map(ways);
+    let keys = [access_key, secret_key, security_token].concat();
+    let own =
+        [names(&["auth_url", "username", "user_domain_name"]), password.clone(), keys.clone()]
+            .concat();
+    let no_cloud = absent(&names(&["cloud"]));
+    let no_env = json!({ "properties": { "from_env": { "enum": [false, null] } } });
+    let env = json!({ "required": ["from_env"], "properties": { "from_env": { "const": true } } });
+    let kinds = json!([
+        {
+            "title": "with a password",
+            "allOf": [
+                given("username"), given("user_domain_name"), exactly_one("password"), absent(&keys),
+                no_cloud, no_env,
+            ],
+        },
+        {
+            "title": "with an access key",
+            "allOf": [
+                exactly_one("access_key"), exactly_one("secret_key"), at_most_one("security_token"),
+                absent(&[names(&["username", "user_domain_name"]), password].concat()),
+                no_cloud, no_env,
+            ],
+        },
+        {
+            "title": "by an entry of `clouds.yaml`",
+            "allOf": [given("cloud"), absent(&own), no_env],
+        },
+        {
+            "title": "by the environment",
+            "allOf": [env, absent(&own), no_cloud],
+        },
+    ]);
+    schema.insert("oneOf".to_owned(), kinds);
     let insecure = json!({
         "required": ["insecure_http"],
         "properties": { "insecure_http": { "const": true } },
@@ -112,27 +130,9 @@ fn ages_of(product: &Product, has_defaults: bool) -> Value {
     Value::Object(ages.collect::<Map<_, _>>())
 }
 
-/// The keys of a credential that say how to sign in by itself.
-fn own() -> Vec<String> {
-    let secrets = ["password", "access_key", "secret_key", "security_token"].map(ways);
-    [names(["auth_url", "username", "user_domain_name"]), secrets.concat()].concat()
-}
-
 /// The keys that a secret can be given by.
 fn ways(secret: &str) -> Vec<String> {
     ["", "_file", "_env"].map(|suffix| format!("{secret}{suffix}")).to_vec()
-}
-
-fn names<const N: usize>(names: [&str; N]) -> Vec<String> {
-    names.map(str::to_owned).to_vec()
-}
-
-/// Each of the terms holds, and of the absent keys there is none; neither is `from_env` true.
-fn all<const N: usize>(title: &str, terms: [Value; N], absent: Value) -> Value {
-    let mut terms = terms.to_vec();
-    terms.push(absent);
-    terms.push(json!({ "properties": { "from_env": { "enum": [false, null] } } }));
-    json!({ "title": title, "allOf": terms })
 }
 
 /// The key is there, and not empty.
@@ -141,8 +141,8 @@ fn given(key: &str) -> Value {
 }
 
 /// None of these keys is there, or they are empty.
-fn absent<const N: usize>(keys: [Vec<String>; N]) -> Value {
-    let keys = keys.concat().into_iter().map(|key| (key, json!({ "type": "null" })));
+fn absent(keys: &[String]) -> Value {
+    let keys = keys.iter().map(|key| (key.clone(), json!({ "type": "null" })));
     json!({ "properties": keys.collect::<Map<_, _>>() })
 }
 
@@ -153,5 +153,5 @@ fn exactly_one(secret: &str) -> Value {
 
 /// The secret is given in one of its ways, or not at all.
 fn at_most_one(secret: &str) -> Value {
-    json!({ "anyOf": [absent([ways(secret)]), exactly_one(secret)] })
+    json!({ "anyOf": [absent(&ways(secret)), exactly_one(secret)] })
 }
