@@ -60,21 +60,18 @@ pub(super) fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) 
 /// The part of the schema that describes the block at a path.
 fn part<'a>(schema: &'a Value, path: &serde_ignored::Path<'_>) -> Option<&'a Value> {
     use serde_ignored::Path;
-    let found = match path {
-        Path::Root => schema,
-        Path::Seq { parent, .. } => part(schema, parent)?.get("items")?,
+    match path {
+        Path::Root => Some(schema),
+        Path::Seq { parent, .. } => part(schema, parent)?.get("items"),
         Path::Map { parent, key } => {
             let parent = part(schema, parent)?;
             let named = parent.get("properties").and_then(|keys| keys.get(key));
-            named.or_else(|| parent.get("additionalProperties"))?
+            named.or_else(|| parent.get("additionalProperties"))
         }
         Path::Some { parent }
         | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => part(schema, parent)?,
-    };
-    // An optional block is described as "the block, or null".
-    let first = found.get("anyOf").and_then(Value::as_array).and_then(|any| any.first());
-    Some(first.unwrap_or(found))
+        | Path::NewtypeVariant { parent } => part(schema, parent),
+    }
 }
 
 /// Tells editors what the reader does: a key that is not listed is an error.

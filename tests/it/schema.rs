@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use clouddb_backup_exporter::config::{Config, SecretError, Source};
 use secrecy::SecretString;
@@ -376,7 +377,9 @@ async fn a_result_that_cannot_be_written_whole_is_a_failure() {
     for arguments in [&["schema"][..], &["completions", "bash"], &["man"]] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(PROGRAM);
-        let output = run(command.stdout(full), arguments).await;
+        command.args(arguments).stdout(full).stderr(Stdio::piped()).kill_on_drop(true);
+        let output = command.spawn().unwrap().wait_with_output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.contains("cannot write to stdout"), "{told}");
