@@ -373,6 +373,48 @@ async fn the_schema_refuses_nothing_that_the_daemon_starts_with() {
 }
 
 #[tokio::test]
+async fn the_schema_and_the_program_agree_on_which_keys_of_a_credential_go_together() {
+    let around = |credentials: &str| {
+        format!(
+            "credentials: {credentials}\nprojects:\n  - {{ name: a, project_id: p, credentials: c, cloud: \
+             otc, region: eu-de, ddm: {{}} }}\n"
+        )
+    };
+    let secrets = ["password", "access_key", "secret_key", "security_token"];
+    let ways =
+        secrets.iter().flat_map(|it| ["", "_file", "_env"].map(|way| format!("{it}{way}: x")));
+    let names = ["auth_url: 'https://iam.example'", "username: u", "user_domain_name: d"];
+    let rest = ["cloud: otc-lab", "from_env: true", "from_env: false", "requests_per_second: 2"];
+    let keys: Vec<String> =
+        ways.chain(names.iter().chain(&rest).map(ToString::to_string)).collect();
+    let kinds: [&[&str]; 4] = [
+        &["username: u", "user_domain_name: d", "password: x"],
+        &["access_key_file: x", "secret_key_env: x", "security_token: x"],
+        &["cloud: otc-lab"],
+        &["from_env: true"],
+    ];
+    let block = |keys: &[&str]| around(&format!("{{ c: {{ {} }} }}", keys.join(", ")));
+    let mut texts = vec![around("{}"), around(""), around("{ c: }"), around("{ c: {} }")];
+    for kind in kinds {
+        texts.push(block(kind));
+        for at in 0..kind.len() {
+            texts.push(block(&[&kind[..at], &kind[at + 1..]].concat()));
+        }
+        for key in &keys {
+            let name = key.split(':').next();
+            if kind.iter().all(|it| it.split(':').next() != name) {
+                texts.push(block(&[kind, &[key]].concat()));
+            }
+        }
+    }
+    let refusals = Schema::printed().await.refusals_of(&texts).await;
+    for (at, text) in texts.iter().enumerate() {
+        assert_eq!(refusals.contains_key(&at), problems(text).is_some(), "{text}");
+    }
+    assert!(refusals.len() > 30 && texts.len() - refusals.len() > 10, "{}", refusals.len());
+}
+
+#[tokio::test]
 async fn a_result_that_cannot_be_written_whole_is_a_failure() {
     for arguments in [&["schema"][..], &["completions", "bash"], &["man"]] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

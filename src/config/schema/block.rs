@@ -112,7 +112,6 @@ fn of_product(product: &Product) -> Value {
     {
         if let Some(ages) = block.pointer_mut(place).and_then(Value::as_object_mut) {
             ages.insert("properties".to_owned(), ages_of(product, has_defaults));
-            ages.insert("additionalProperties".to_owned(), json!(false));
         }
     }
     block
