@@ -6,6 +6,7 @@ mod shard;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::build;
 
@@ -84,8 +85,16 @@ pub enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Print what makes a shell complete the commands and flags; `source` it, or save it where the
+    /// shell looks for completions.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Print the man page, for `man -l -` or to save it.
+    Man,
     /// Read everything once, as the daemon does after its start, and give the metrics. Exit 0: all of it
     /// was read; 1: something could not be; 2: the daemon would not start.
     Once {
@@ -102,6 +111,8 @@ pub enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Print the JSON Schema of the config file, for editors and for checks without the program.
+    Schema,
     /// Run the daemon (the default).
     Serve,
 }

@@ -1,12 +1,16 @@
 //! What the program does when it is started: one file per command.
 
 mod check;
+mod completions;
 mod demo;
+mod man;
 mod once;
 mod plan;
+mod schema;
 mod serve;
 mod supervisor;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tracing::error;
@@ -20,10 +24,12 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         _ if arguments.config_check => check::run(arguments, false).await,
         Some(Command::Check { live }) => check::run(arguments, *live).await,
+        Some(Command::Completions { shell }) => print(&completions::text(*shell)),
         Some(Command::Demo) => match shard(arguments) {
             Ok(shard) => demo::run(arguments, shard).await,
             Err(code) => code,
         },
+        Some(Command::Man) => man::text().map_or_else(|error| unwritten(&error), |it| print(&it)),
         Some(Command::Once { output }) => match shard(arguments) {
             Ok(shard) => once::run(arguments, shard, output).await,
             Err(code) => code,
@@ -33,11 +39,26 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
             Ok(shards) => plan::run(arguments, &shards, *live).await,
             Err(code) => code,
         },
+        Some(Command::Schema) => print(schema::text().as_bytes()),
         None | Some(Command::Serve) => match shard(arguments) {
             Ok(shard) => serve::run(arguments, shard).await,
             Err(code) => code,
         },
     }
+}
+
+/// Writes a result that is whole, and gives the exit code.
+fn print(text: &[u8]) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::from(GOOD),
+        Err(error) => unwritten(&error),
+    }
+}
+
+fn unwritten(error: &io::Error) -> ExitCode {
+    error!("cannot write to stdout: {error}");
+    ExitCode::from(FAILED)
 }
 
 /// Which shard this is. An error is logged and is the exit code.

@@ -1,5 +1,8 @@
 //! The JSON Schema of the config file, and from it the keys that a block can have.
 
+pub(super) mod block;
+pub(super) mod value;
+
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -7,7 +10,8 @@ use serde_json::{Value, json};
 use super::file;
 use super::problem::{listed, quoted};
 
-/// The JSON Schema (2020-12) of the config file, for editors.
+/// The JSON Schema (2020-12) of the config file, for editors and pipelines. What it refuses, the reader
+/// refuses too, but for an address that is wrong and not used.
 pub fn schema() -> Value {
     of::<file::Config>()
 }
@@ -17,6 +21,7 @@ pub(super) fn of<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .with_transform(RecursiveTransform(close))
+        .with_transform(RecursiveTransform(polish))
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value()
@@ -28,7 +33,7 @@ pub(super) fn unknown_key(schema: &Value, path: &serde_ignored::Path<'_>) -> Str
         serde_ignored::Path::Map { parent, key } => (*parent, key.as_str()),
         _ => (path, ""),
     };
-    let known = block(schema, parent).and_then(|block| block.get("properties"));
+    let known = part(schema, parent).and_then(|part| part.get("properties"));
     let known = known.and_then(Value::as_object).into_iter().flat_map(|keys| keys.keys());
     let known: Vec<&str> = known.map(String::as_str).collect();
     match nearest(key, known.iter().copied()) {
@@ -53,29 +58,35 @@ pub(super) fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The part of the schema that describes the block at a path.
-fn block<'a>(schema: &'a Value, path: &serde_ignored::Path<'_>) -> Option<&'a Value> {
+fn part<'a>(schema: &'a Value, path: &serde_ignored::Path<'_>) -> Option<&'a Value> {
     use serde_ignored::Path;
-    let found = match path {
-        Path::Root => schema,
-        Path::Seq { parent, .. } => block(schema, parent)?.get("items")?,
+    match path {
+        Path::Root => Some(schema),
+        Path::Seq { parent, .. } => part(schema, parent)?.get("items"),
         Path::Map { parent, key } => {
-            let parent = block(schema, parent)?;
+            let parent = part(schema, parent)?;
             let named = parent.get("properties").and_then(|keys| keys.get(key));
-            named.or_else(|| parent.get("additionalProperties"))?
+            named.or_else(|| parent.get("additionalProperties"))
         }
         Path::Some { parent }
         | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => block(schema, parent)?,
-    };
-    // An optional block is described as "the block, or null".
-    let first = found.get("anyOf").and_then(Value::as_array).and_then(|any| any.first());
-    Some(first.unwrap_or(found))
+        | Path::NewtypeVariant { parent } => part(schema, parent),
+    }
 }
 
 /// Tells editors what the reader does: a key that is not listed is an error.
 fn close(schema: &mut Schema) {
-    if schema.get("properties").is_some() {
+    // What merely says which keys go together has no type.
+    if schema.get("properties").is_some() && schema.get("type").is_some() {
         schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+}
+
+/// Leaves out how the source breaks its lines, and which type of Rust holds a number.
+fn polish(schema: &mut Schema) {
+    schema.remove("format");
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
     }
 }
 

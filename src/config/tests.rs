@@ -186,11 +186,11 @@ fn keys(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
         for (key, below) in keys_here {
             let path = format!("{path}.{key}");
             found.push(path.clone());
-            keys(below, &path, found);
+            // The backup types below are the product's.
+            if key != "max_age" {
+                keys(below, &path, found);
+            }
         }
-    }
-    for below in schema["anyOf"].as_array().into_iter().flatten() {
-        keys(below, path, found);
     }
     for inner in ["items", "additionalProperties"] {
         if schema[inner].is_object() {
