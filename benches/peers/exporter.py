@@ -71,6 +71,11 @@ def show(instance, kind, records) -> int:
         begins.append(seconds(record.begin_time))
         if record.status == "COMPLETED":
             ends.append(seconds(record.end_time))
+    publish(instance, kind, counts, sizes, ends, begins)
+    return len(begins)
+
+
+def publish(instance, kind, counts, sizes, ends, begins) -> None:
     for status, count in counts.items():
         BACKUPS.labels(instance, kind, status.lower()).set(count)
         BYTES.labels(instance, kind, status.lower()).set(sizes[status])
@@ -78,7 +83,6 @@ def show(instance, kind, records) -> int:
         LAST_SUCCESS.labels(instance, kind).set(max(ends))
     if begins:
         LAST_ATTEMPT.labels(instance, kind).set(max(begins))
-    return len(begins)
 
 
 def seconds(text) -> float:

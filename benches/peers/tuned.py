@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 import urllib3
-from exporter import BACKUPS, BYTES, IN_FLIGHT, LAST_ATTEMPT, LAST_SUCCESS, LIMIT, TYPES
+from exporter import IN_FLIGHT, LIMIT, TYPES, publish
 from prometheus_client import start_http_server
 
 POOL = urllib3.PoolManager(maxsize=IN_FLIGHT)
@@ -73,13 +73,7 @@ def show(instance, kind, records) -> int:
         begins.append(seconds(record["begin_time"]))
         if status == "COMPLETED":
             ends.append(seconds(record["end_time"]))
-    for status, count in counts.items():
-        BACKUPS.labels(instance, kind, status.lower()).set(count)
-        BYTES.labels(instance, kind, status.lower()).set(sizes[status])
-    if ends:
-        LAST_SUCCESS.labels(instance, kind).set(max(ends))
-    if begins:
-        LAST_ATTEMPT.labels(instance, kind).set(max(begins))
+    publish(instance, kind, counts, sizes, ends, begins)
     return len(begins)
 
 

@@ -5,8 +5,9 @@
 //! new may have begun. All of that is in a window that begins an hour before the oldest record of it,
 //! since a record may appear late. What lies before it is finished and stays as it is, until it leaves
 //! the lookback, is deleted by hand, which the reading of the whole window shows once an hour, or
-//! expires: that begins with the oldest, so that a look at the tail shows it. The tail is of no interest where the list was seen to reach back
-//! beyond the lookback: what is younger than something that is still there does not expire.
+//! expires: that begins with the oldest, so that a look at the tail shows it. The tail is of no
+//! interest where the list was seen to reach back beyond the lookback: what is younger than something
+//! that is still there does not expire.
 
 use std::sync::Arc;
 
