@@ -17,10 +17,11 @@ use tracing::error;
 
 use crate::cli::{Arguments, Command, ShardingError};
 use crate::error::Chain;
+use crate::log::Stderr;
 use crate::shard::Shard;
 
-/// Runs the command of the arguments and gives the exit code.
-pub async fn run(arguments: &Arguments) -> ExitCode {
+/// Runs the command of the arguments and gives the exit code. The log goes to `stderr`.
+pub async fn run(arguments: &Arguments, stderr: Stderr) -> ExitCode {
     match &arguments.command {
         _ if arguments.config_check => check::run(arguments, false).await,
         Some(Command::Check { live }) => check::run(arguments, *live).await,
@@ -31,7 +32,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         },
         Some(Command::Man) => man::text().map_or_else(|error| unwritten(&error), |it| print(&it)),
         Some(Command::Once { output }) => match shard(arguments) {
-            Ok(shard) => once::run(arguments, shard, output).await,
+            Ok(shard) => once::run(arguments, shard, output, stderr).await,
             Err(code) => code,
         },
         // Which shard this is does not matter: all are told.

@@ -11,14 +11,15 @@ use clouddb_backup_exporter::{command, log};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = log::start(arguments.log_level, arguments.log_format) {
-        return fail(&error);
-    }
+    let stderr = match log::start(arguments.log_level, arguments.log_format) {
+        Ok(stderr) => stderr,
+        Err(error) => return fail(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let code = runtime.block_on(command::run(&arguments));
+    let code = runtime.block_on(command::run(&arguments, stderr));
     // What still runs has had its time.
     runtime.shutdown_background();
     code

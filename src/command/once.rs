@@ -18,10 +18,16 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded, first_lines};
 use crate::error::Chain;
 use crate::exposition::{json, render_once};
+use crate::log::Stderr;
 use crate::shard::Shard;
 use watch::Watcher;
 
-pub(super) async fn run(arguments: &Arguments, shard: Shard, output: &Output) -> ExitCode {
+pub(super) async fn run(
+    arguments: &Arguments,
+    shard: Shard,
+    output: &Output,
+    stderr: Stderr,
+) -> ExitCode {
     let Loaded { config, findings } = match Config::load(&arguments.config_file) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -50,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments, shard: Shard, output: &Output) ->
         }
     };
     let options = Options { shard, clock: Clock::system(), patience: Patience::default() };
-    let mut watcher = Watcher::start(&config);
+    let mut watcher = Watcher::start(&config, stderr);
     let came = {
         let mut told = |step: Step<'_>| watcher.take(step);
         tokio::select! {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Fault, one_line};
 use crate::estate::Estate;
 use crate::listing::Progress;
-use crate::log;
+use crate::log::Stderr;
 use crate::snapshot::TargetState;
 
 /// Between two drawings of the bar.
@@ -27,6 +27,7 @@ pub(super) struct Watcher {
     /// Whether the bar is drawn by now.
     is_drawn: bool,
     tally: Arc<Mutex<Tally>>,
+    stderr: Stderr,
 }
 
 /// What has begun and ended.
@@ -73,16 +74,16 @@ impl Tally {
 }
 
 impl Watcher {
-    pub(super) fn start(config: &Config) -> Self {
+    pub(super) fn start(config: &Config, stderr: Stderr) -> Self {
         let tally = Tally { projects: config.projects.len(), ..Tally::default() };
         let tally = Arc::new(Mutex::new(tally));
         let bar = io::stderr().is_terminal().then(|| {
             // Drawn from the first step on: before, everything would seem to be at its end.
             let bar = ProgressBar::no_length().with_style(style(&tally));
-            log::above(bar.clone());
+            stderr.keep_above(bar.clone());
             bar
         });
-        Self { bar, is_drawn: false, tally }
+        Self { bar, is_drawn: false, tally, stderr }
     }
 
     /// Takes a step of the round.
@@ -140,7 +141,7 @@ impl Watcher {
             // At once, or the bar would be drawn in between; names are foreign text.
             let line = one_line(line) + "\n";
             // Without anybody who reads it there is nobody to tell either.
-            log::Stderr.write_all(line.as_bytes()).ok();
+            self.stderr.clone().write_all(line.as_bytes()).ok();
         }
     }
 
