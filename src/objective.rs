@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn weekly() -> Policy {
-        Policy { retention: Some(HOUR * 240), plan: Plan::new([3], HOUR) }
+        Policy { retention: Some(HOUR * 240), plan: Plan::new([3], HOUR, HOUR) }
     }
 
     #[test]

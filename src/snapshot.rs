@@ -18,7 +18,7 @@ use crate::estate::Estate;
 use crate::lookup::Looked;
 use crate::policy::Policy;
 use crate::restore::RestoreWindow;
-use crate::summary::{self, Summary};
+use crate::summary::{self, Record, Summary};
 use crate::target::{Key, Target};
 
 pub use shown::{Shown, ShownType};
@@ -122,6 +122,8 @@ pub struct TypeReading {
     pub backup_type: BackupType,
     /// What its records say.
     pub summary: Summary,
+    /// The newest of them.
+    pub newest: Vec<Record>,
 }
 
 impl TargetState {
@@ -243,6 +245,7 @@ impl Instance {
                 .map(|(backup_type, records)| TypeReading {
                     backup_type: *backup_type,
                     summary: summary::summarise(*backup_type, records, counted_from),
+                    newest: summary::newest(records),
                 })
                 .collect(),
         }
@@ -369,6 +372,14 @@ impl Now {
 
 fn owned(part: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(part.into_owned())
+}
+
+#[cfg(test)]
+impl TypeReading {
+    /// Without its records.
+    pub(crate) fn of(backup_type: BackupType, summary: Summary) -> Self {
+        Self { backup_type, summary, newest: Vec::new() }
+    }
 }
 
 #[cfg(test)]

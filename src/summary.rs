@@ -1,6 +1,8 @@
 //! Many backups → what there is to say of one instance and type. Pure; knows no config and no
 //! cloud.
 
+mod newest;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
+
+pub use newest::{MOST as MOST_RECORDS, Record, newest};
 
 /// One value per [`Status`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

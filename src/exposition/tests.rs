@@ -161,7 +161,7 @@ fn snapshot() -> Snapshot {
     let targets = target::targets(&config, &estates);
     let policy = Policy {
         retention: Some(Duration::from_secs(65)),
-        plan: Plan::new([1, 4], Duration::from_secs(66)),
+        plan: Plan::new([1, 4], Duration::ZERO, Duration::from_secs(66)),
     };
     let window = RestoreWindow { ranges: 67, start: Some(at(68)), end: Some(at(69)) };
     let mut summary = Summary {
@@ -183,11 +183,10 @@ fn snapshot() -> Snapshot {
         summary.backups.add(status, 10 + amount);
         summary.bytes.add(status, 20 + amount);
     }
-    let known =
-        TypeReading { backup_type: BackupType { name: "auto", times: Times::Job }, summary };
+    let known = TypeReading::of(BackupType { name: "auto", times: Times::Job }, summary);
     let last_success = Some(Success { end: at(9), bytes: None, duration: None });
     let summary = Summary { last_success, ..Summary::default() };
-    let unknown = TypeReading { backup_type: BackupType::UNKNOWN, summary };
+    let unknown = TypeReading::of(BackupType::UNKNOWN, summary);
     let instance = Instance {
         id: InstanceId::new("db"),
         name: "orders".into(),

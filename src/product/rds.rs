@@ -360,13 +360,13 @@ fn decode_policy(body: &[u8]) -> Result<Policy, DecodeError> {
     let Some((period, start_time)) = period.zip(start_time) else {
         return Ok(Policy { retention, plan: None });
     };
-    let window = window(start_time).ok_or_else(|| DecodeError::Value {
+    let (begin, window) = window(start_time).ok_or_else(|| DecodeError::Value {
         field: "start_time",
         value: fields::excerpt(start_time),
         expected: "a window such as `01:00-02:00`",
     })?;
     let days: Option<Vec<usize>> = period.split(',').map(|day| day.trim().parse().ok()).collect();
-    let plan = days.and_then(|days| Plan::new(days, window));
+    let plan = days.and_then(|days| Plan::new(days, begin, window));
     match plan {
         Some(_) => Ok(Policy { retention, plan }),
         None => Err(DecodeError::Value {
@@ -377,18 +377,20 @@ fn decode_policy(body: &[u8]) -> Result<Policy, DecodeError> {
     }
 }
 
-/// The length of a window such as `23:30-00:30`.
-fn window(text: &str) -> Option<Duration> {
+/// Begin, from midnight on, and length of a window such as `23:30-00:30`, in UTC. Source: "Obtaining an
+/// Automated Backup Policy" of both clouds.
+fn window(text: &str) -> Option<(Duration, Duration)> {
     let minute = |text: &str| -> Option<u64> {
         let (hour, minute) = text.trim().split_once(':')?;
         let (hour, minute): (u64, u64) = (hour.parse().ok()?, minute.parse().ok()?);
         (hour <= 24 && minute < 60).then_some(hour * 60 + minute)
     };
     let (from, to) = text.split_once('-')?;
-    let minutes = (24 * 60 + minute(to)?).checked_sub(minute(from)?)?;
+    let begin = minute(from)?;
+    let minutes = (24 * 60 + minute(to)?).checked_sub(begin)?;
     // A whole day is one, and not none.
     let minutes = if minutes > 24 * 60 { minutes - 24 * 60 } else { minutes };
-    Some(Duration::from_secs(minutes * 60))
+    Some((Duration::from_secs(begin * 60), Duration::from_secs(minutes * 60)))
 }
 
 /// The answer about the times to restore to.
@@ -431,11 +433,16 @@ mod tests {
 
     #[test]
     fn a_window_is_as_long_as_it_says_over_midnight_and_for_a_whole_day() {
-        let minutes = |text| window(text).map(|length| length.as_secs() / 60);
-        for (text, length) in
-            [("01:00-02:00", 60), ("23:30-00:30", 60), ("00:00-24:00", 1440), ("05:00-05:00", 1440)]
-        {
-            assert_eq!(minutes(text), Some(length), "{text}");
+        let minutes = |text| {
+            window(text).map(|(begin, length)| (begin.as_secs() / 60, length.as_secs() / 60))
+        };
+        for (text, begin, length) in [
+            ("01:00-02:00", 60, 60),
+            ("23:30-00:30", 1410, 60),
+            ("00:00-24:00", 0, 1440),
+            ("05:00-05:00", 300, 1440),
+        ] {
+            assert_eq!(minutes(text), Some((begin, length)), "{text}");
         }
         for text in ["", "1-2", "25:00-26:00", "01:00", "01:60-02:00"] {
             assert_eq!(minutes(text), None, "{text}");

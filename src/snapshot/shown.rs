@@ -11,7 +11,7 @@ use crate::backup::{BackupType, Engine, InstanceId};
 use crate::estate::{Estate, Known};
 use crate::instance::ListedInstance;
 use crate::objective::{self, Objective};
-use crate::summary::Summary;
+use crate::summary::{Record, Summary};
 use crate::target::Target;
 
 /// One instance as it is shown.
@@ -47,6 +47,8 @@ pub struct ShownType<'a> {
     pub observed: Timestamp,
     /// What its records say.
     pub summary: &'a Summary,
+    /// The newest of them, see [`crate::summary::newest`].
+    pub newest: &'a [Record],
     /// What is expected of it, if anything.
     pub objective: Option<Objective>,
 }
@@ -152,14 +154,17 @@ impl TargetState {
         reading: &'a Reading,
         read: &'a [TypeReading],
     ) -> Vec<ShownType<'a>> {
-        let with = |backup_type, summary| ShownType {
+        let with = |backup_type, summary, newest| ShownType {
             backup_type,
             observed: reading.observed,
             summary,
+            newest,
             objective: None,
         };
-        let mut types: BTreeMap<BackupType, ShownType<'a>> =
-            read.iter().map(|of| (of.backup_type, with(of.backup_type, &of.summary))).collect();
+        let mut types: BTreeMap<BackupType, ShownType<'a>> = read
+            .iter()
+            .map(|of| (of.backup_type, with(of.backup_type, &of.summary, &*of.newest)))
+            .collect();
         let is_missing = self.estate.as_deref().is_some_and(|estate| estate.is_missing(id));
         if is_missing || listed.is_some_and(ListedInstance::is_at_rest) {
             return types.into_values().collect();
@@ -168,7 +173,8 @@ impl TargetState {
         let objectives = objective::in_force(objectives, product.automated, self.policy.value());
         for (backup_type, objective) in objectives {
             if objective.max_age.is_some() {
-                let of = types.entry(backup_type).or_insert_with(|| with(backup_type, &NO_RECORDS));
+                let of = types.entry(backup_type);
+                let of = of.or_insert_with(|| with(backup_type, &NO_RECORDS, &[]));
                 of.objective = Some(objective);
             }
         }
@@ -243,7 +249,7 @@ mod tests {
             name: format!("{id} of a record").into(),
             engine: Engine { name: "read".into(), version: "2".into() },
             status: Some("OF A RECORD".into()),
-            types: vec![TypeReading { backup_type: AUTO, summary: Summary::default() }],
+            types: vec![TypeReading::of(AUTO, Summary::default())],
         }
     }
 
@@ -462,7 +468,7 @@ mod tests {
     #[test]
     fn the_policy_says_what_is_expected_unless_the_config_does() {
         let retention = Some(HOUR * 24 * 7);
-        let weekly = Policy { retention, plan: Plan::new([1], HOUR) };
+        let weekly = Policy { retention, plan: Plan::new([1], HOUR, HOUR) };
         let objective = |max_age: &str, outcomes: &[Result<Policy, Fault>]| {
             let config = rds(&format!("policy: true, instances: [{{ id: db{max_age} }}]"));
             let state = state(&config, None, Some(vec![read("db")]));

@@ -236,7 +236,7 @@ mod tests {
     fn of(name: &'static str, summary: Summary) -> TypeReading {
         let times = if name == "incremental" { Times::Commit } else { Times::Job };
         let backup_type = BackupType { name, times };
-        TypeReading { backup_type, summary }
+        TypeReading::of(backup_type, summary)
     }
 
     fn ended(end: i64) -> Summary {
