@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::build;
+use crate::web::PATHS;
 
 pub use output::Output;
 pub use shard::ShardingError;
@@ -141,9 +142,7 @@ pub enum LogFormat {
 
 fn telemetry_path(path: &str) -> Result<String, String> {
     match path {
-        "/" | "/-/healthy" | "/-/ready" | "/-/reload" => {
-            Err(format!("`{path}` answers something else"))
-        }
+        _ if PATHS.contains(&path) => Err(format!("`{path}` answers something else")),
         _ if !path.starts_with('/') => Err("a path starts with `/`".to_owned()),
         _ if path.contains(['?', '#', ' ']) => Err("a path has no query".to_owned()),
         _ => Ok(path.to_owned()),
@@ -172,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_path_of_the_metrics_is_a_path_of_its_own() {
-        for path in ["metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "", "/metrics?x=1"] {
+        for path in PATHS.into_iter().chain(["metrics", "", "/metrics?x=1"]) {
             let flag = format!("--web.telemetry-path={path}");
             assert!(Arguments::try_parse_from(["x", &flag]).is_err(), "{path}");
         }
