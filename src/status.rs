@@ -19,7 +19,7 @@ use crate::snapshot::{Shown, ShownType, Snapshot, TargetState};
 
 pub use mark::{Mark, Marks};
 pub use query::{Query, QueryError, Selection, Sort, Which};
-pub use report::Report;
+pub use report::{Report, schema};
 
 /// Everything that there is to show at a moment.
 #[derive(Debug)]

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{Entry, EntryType, Mark, Selection, Status};
 use crate::build;
@@ -80,6 +82,8 @@ struct InstanceList<'a> {
     last_success: Option<Time>,
     /// How many instances it had then.
     instances: Option<u64>,
+    /// How many of them nobody watches.
+    unmonitored: usize,
     /// How often in a row it could not be read since then.
     failures: u64,
     /// Why it could not be read last, whatever came after it.
@@ -254,6 +258,12 @@ struct Success {
     duration_seconds: Option<f64>,
 }
 
+/// The JSON Schema (2020-12) of the report, for those who read it.
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<Report<'_>>().to_value()
+}
+
 impl<'a> Report<'a> {
     /// What a page of the status comes to.
     pub fn new(status: &Status<'a>, selection: &Selection<'_, 'a>) -> Self {
@@ -283,6 +293,7 @@ impl<'a> InstanceList<'a> {
             product: estate.census.product.name,
             last_success: estate.last_success.map(Time),
             instances: estate.is_known().then_some(estate.count),
+            unmonitored: estate.unmonitored().count(),
             failures: estate.failures,
             last_error: estate.last_fault.as_ref().map(Error::new),
         }

@@ -52,6 +52,7 @@ mod sdk;
 mod sharding;
 mod sim;
 mod soak;
+mod status;
 mod thrown;
 mod tls;
 mod web;

@@ -365,6 +365,7 @@ fn lists(status: &Status<'_>) -> Markup {
 }
 
 fn list(estate: &Estate, now: Timestamp) -> Markup {
+    let unmonitored = estate.unmonitored().count();
     html! {
         tbody role="rowgroup" .problem[estate.failures > 0] {
             tr role="row" {
@@ -374,6 +375,7 @@ fn list(estate: &Estate, now: Timestamp) -> Markup {
                 }
                 td role="cell" data-label="Instances" {
                     @if estate.is_known() { (estate.count) }
+                    @if unmonitored > 0 { ", " (unmonitored) " of them not monitored" }
                 }
                 td role="cell" data-label="Last error" {
                     (last_fault(estate.last_fault.as_ref(), estate.failures, now))
