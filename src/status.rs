@@ -18,7 +18,7 @@ use crate::instance::ListedInstance;
 use crate::snapshot::{Shown, ShownType, Snapshot, TargetState};
 
 pub use mark::{Mark, Marks};
-pub use query::{Query, QueryError, Selection, Sort, Which};
+pub use query::{PARAMETERS, Query, QueryError, Selection, Sort, Which};
 pub use report::{Report, schema};
 
 /// Everything that there is to show at a moment.

@@ -74,7 +74,8 @@ impl QueryError {
     }
 }
 
-const PARAMETERS: [&str; 8] =
+/// What a query may say.
+pub const PARAMETERS: [&str; 8] =
     ["q", "state", "project", "product", "type", "sort", "page", "per_page"];
 /// Instances on a page, unless another number is asked for.
 const PER_PAGE: usize = 50;

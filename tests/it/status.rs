@@ -7,7 +7,7 @@ use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::sim::{
     Cloud, DdmBackup, Estate, Fault, RdsBackup, RdsInstance, Service,
 };
-use clouddb_backup_exporter::status;
+use clouddb_backup_exporter::status::{self, Mark, PARAMETERS, Sort};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::Value;
@@ -23,6 +23,17 @@ const SCHEMA: &str = "docs/status.schema.json";
 
 fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn the_docs_name_every_state_order_and_parameter() {
+    let text = fs::read_to_string(checkout("docs/status.md")).unwrap();
+    let states = Mark::ALL.into_iter().map(|mark| format!("| `{mark}` |"));
+    let orders = Sort::ALL.into_iter().map(|sort| format!("`{}`", sort.word()));
+    let parameters = PARAMETERS.into_iter().map(|name| format!("`{name}`"));
+    for named in states.chain(orders).chain(parameters) {
+        assert!(text.contains(&named), "{named}");
+    }
 }
 
 /// What check-jsonschema has against answers, if anything.
