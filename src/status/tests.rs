@@ -260,6 +260,18 @@ fn totals_count_instances_and_what_nobody_watches_is_none_that_is_polled() {
     assert_eq!(status(&snapshot).totals, expected);
 }
 
+#[test]
+fn an_instance_is_found_by_all_of_what_it_is_known_by() {
+    let snapshot = several();
+    let status = status(&snapshot);
+    assert!(status.find("shop", "rds", "e").is_some(), "also one that nobody watches");
+    for (project, product, id) in
+        [("shop", "ddm", "a"), ("other", "rds", "a"), ("shop", "rds", "x")]
+    {
+        assert!(status.find(project, product, id).is_none(), "{project} {product} {id}");
+    }
+}
+
 fn found(status: &Status<'_>, query: &str) -> Vec<String> {
     let query = Query::parse(query).unwrap();
     query.select(status).entries.iter().map(|entry| entry.id.to_owned()).collect()
@@ -283,8 +295,10 @@ fn other_orders_are_by_name_age_and_failures() {
 #[test]
 fn a_type_that_never_succeeded_is_older_than_all_others() {
     let targets = configured(&["a", "b"]);
-    let states =
-        vec![read(&targets[0], of(AUTO, success(DAY * 300))), read(&targets[1], Vec::new())];
+    // What nobody expects has no say.
+    let mut old = of(AUTO, success(DAY * 300));
+    old.push(TypeReading::of(MANUAL, Summary::default()));
+    let states = vec![read(&targets[0], old), read(&targets[1], Vec::new())];
     let snapshot = snapshot(states);
     assert_eq!(found(&status(&snapshot), "sort=age"), ["b", "a"]);
 }

@@ -118,12 +118,16 @@ async fn three_shards_together_tell_of_each_target_what_one_daemon_tells_and_eac
     let text = config(&cloud);
     let whole = Daemon::start_at(&text, clock_of(&cloud)).await;
     let exposition = told(&whole).await;
+    let (instances, unmonitored) =
+        (whole.total("instances").await, whole.total("unmonitored").await);
+    assert!(unmonitored > 5, "{unmonitored}");
     whole.stop().await.unwrap();
     let expected = of_targets(&exposition);
     assert_eq!(exposition.values("clouddb_instance_monitored", &[]).len(), 11 + 12 + 4);
 
     cloud.forget_requests();
     let mut union = BTreeSet::new();
+    let mut totals = (0, 0);
     for shard in Shard::all(3).unwrap() {
         let daemon = Daemon::start_shard(&text, shard, clock_of(&cloud)).await;
         let exposition = told(&daemon).await;
@@ -145,10 +149,13 @@ async fn three_shards_together_tell_of_each_target_what_one_daemon_tells_and_eac
         let both: Vec<_> = union.intersection(&own).collect();
         assert!(both.is_empty(), "{shard:?} tells again {both:#?}");
         union.extend(own);
+        totals.0 += daemon.total("instances").await;
+        totals.1 += daemon.total("unmonitored").await;
         daemon.stop().await.unwrap();
     }
     let differ: Vec<_> = union.symmetric_difference(&expected).collect();
     assert!(differ.is_empty(), "{differ:#?}");
+    assert_eq!(totals, (instances, unmonitored), "on the status pages too");
     let of_ddm = |seen: &Seen| seen.service == Service::Ddm;
     assert_eq!(cloud.count(of_ddm), 4, "both lists of each project are read by its owner only");
 }

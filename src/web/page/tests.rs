@@ -8,6 +8,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::backup::{BackupId, BackupType, Engine, InstanceId, Status as State, Times};
 use crate::error::{Fault, Reason};
+use crate::lookup::Looked;
+use crate::policy::{Plan, Policy};
 use crate::snapshot::{Instance, PollOutcome, Reading, Snapshot, TargetState, TypeReading};
 use crate::status::{Query, Status};
 use crate::summary::{Record, Success, Summary};
@@ -66,6 +68,9 @@ fn snapshot() -> Snapshot {
             of("incremental", ended(9000)),
         ],
     );
+    // The page is of Wednesday, a quarter past midnight.
+    let plan = Plan::new([3], Duration::from_secs(3600), Duration::from_secs(3600));
+    let policy = Policy { retention: Some(Duration::from_secs(86_400)), plan };
     let poll = PollOutcome {
         ended: at(7140),
         took: Duration::from_secs(5),
@@ -81,6 +86,7 @@ fn snapshot() -> Snapshot {
             last_success: Some(at(3600)),
             failures: 3,
             reading: Some(failing),
+            policy: Looked::default().after(at(0), &Ok(policy)),
             next_poll: Some(instant + Duration::from_secs(240)),
             ..TargetState::new(Arc::clone(&targets[0]))
         },
@@ -132,12 +138,15 @@ fn each_type_of_an_instance_has_a_row_with_its_age_objective_and_failures() {
             "auto running",
             "1d 2h ago 2023-11-13 22:13:20",
             "at most 26h config of the instance",
-            "",
+            "in 46m 40s 2023-11-15 01:00:00",
             "one runs for 30m",
             "1",
             "1.5 KiB",
         ]
     );
+    for other in &rows[1..] {
+        assert_eq!(other[3], "", "the cloud plans one type: {other:?}");
+    }
     assert_eq!(rows[1][..3], ["fragment stale", "none", "at most 1h config of the instance"]);
     assert_eq!(rows[2][..2], ["incremental", "0s ago 2023-11-15 00:43:20"]);
     assert_eq!(rows[3][..3], ["manual", "2h ago 2023-11-14 22:13:20", "not expected"]);
@@ -244,6 +253,7 @@ fn every_record_is_in_the_table_and_in_the_picture_with_a_shape_of_its_status() 
     assert!(picture.contains(
         "4 backups of type auto since 2023-11-14 22:12: 1 completed, 1 failed, 1 running"
     ));
+    assert!(picture.contains("2023-11-15 00:13 UTC"), "it reaches to now: {picture}");
     for (class, shape) in
         [("completed", "<rect"), ("failed", "<path"), ("running", "<rect"), ("deleting", "<circle")]
     {
