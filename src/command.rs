@@ -3,12 +3,14 @@
 mod check;
 mod completions;
 mod demo;
+mod errand;
 mod man;
 mod once;
 mod plan;
 mod schema;
 mod serve;
 mod supervisor;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -32,7 +34,9 @@ pub async fn run(arguments: &Arguments, stderr: Stderr) -> ExitCode {
         },
         Some(Command::Man) => man::text().map_or_else(|error| unwritten(&error), |it| print(&it)),
         Some(Command::Once { output }) => match shard(arguments) {
-            Ok(shard) => once::run(arguments, shard, output, stderr).await,
+            Ok(shard) => {
+                once::run(arguments, shard, output, stderr).await.unwrap_or_else(ExitCode::from)
+            }
             Err(code) => code,
         },
         // Which shard this is does not matter: all are told.

@@ -101,7 +101,7 @@ async fn watched(cloud: &Cloud, text: &str, shard: Shard, told: &mut Watch<'_>) 
     crypto();
     let config: Config =
         Config::read(text, Path::new("test"), &config::fetch).expect("a good config").config;
-    let options = Options { shard, clock: clock_of(cloud), patience: SHORT_WAITS };
+    let options = Options { shard, wanted: None, clock: clock_of(cloud), patience: SHORT_WAITS };
     timeout(PATIENCE, round(&config, options, told)).await.expect("it ends").unwrap()
 }
 
