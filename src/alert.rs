@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::backup::BackupType;
 use crate::clock::seconds;
-use crate::config::duration::print;
+use crate::config::duration::{print, print_age};
 use crate::snapshot::{Shown, ShownType};
 
 mod size;
@@ -132,7 +132,7 @@ fn failed(known: &Known<'_>) -> Option<Condition> {
     let holds = known.of.summary.last_attempt_success == Some(false) && !known.is_old();
     holds.then(|| {
         let failure = known.of.summary.last_failure;
-        let when = failure.map(|it| format!(", which began at {}", moment(it)));
+        let when = failure.map(|it| format!(", which began at {},", moment(it)));
         known.hold(&FAILED, format!("the last finished attempt{} failed", when.unwrap_or_default()))
     })
 }
@@ -156,7 +156,7 @@ static STALE: Alert = warning("DatabaseBackupStale", 15 * MINUTE);
 fn stale(known: &Known<'_>) -> Option<Condition> {
     let (age, most) = (known.age()?, known.max_age()?);
     (age > most).then(|| {
-        let (age, most) = (length(age), length(most));
+        let (age, most) = (length(age), objective(most));
         let why = format!(
             "the last success was {age} old when last observed, more than the objective of {most}"
         );
@@ -169,7 +169,7 @@ static VERY_STALE: Alert = critical("DatabaseBackupVeryStale", 15 * MINUTE);
 fn very_stale(known: &Known<'_>) -> Option<Condition> {
     let (age, most) = (known.age()?, known.max_age()?);
     (age > 2.0 * most).then(|| {
-        let (age, most) = (length(age), length(most));
+        let (age, most) = (length(age), objective(most));
         let why = format!(
             "the last success was {age} old when last observed, more than twice the objective of \
              {most}"
@@ -189,7 +189,7 @@ fn missing(known: &Known<'_>) -> Option<Condition> {
         let since = age.map(|age| format!(", and the instance was {} old", length(age)));
         let why = format!(
             "there was no completed backup when last observed, although one is expected every {}{}",
-            length(most),
+            objective(most),
             since.unwrap_or_default()
         );
         known.hold(&MISSING, why)
@@ -300,9 +300,14 @@ fn between(from: Timestamp, to: Timestamp) -> f64 {
     seconds(to) - seconds(from)
 }
 
+/// As the config writes it.
+fn objective(seconds: f64) -> String {
+    print(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
 /// To the second: of two times that are near each other, the part of a minute decides.
 fn length(seconds: f64) -> String {
-    print(Duration::try_from_secs_f64(seconds.trunc()).unwrap_or_default())
+    print_age(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
 fn moment(time: Timestamp) -> String {

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tracing::{error, warn};
 
+use super::asked::Asked;
 use super::watch::Watcher;
 use super::{BAD_CONFIG, FAILED};
 use crate::app::round::{self, Options, Round, Step};
@@ -53,6 +54,14 @@ pub(super) fn config(file: &Path) -> Result<Config, Stop> {
             Err(Stop::BadConfig)
         }
     }
+}
+
+/// What a word means to a config.
+pub(super) fn asked(word: &str, config: &Config) -> Result<Asked, Stop> {
+    Asked::read(word, config).map_err(|error| {
+        error!("{}", Chain(&error));
+        Stop::BadConfig
+    })
 }
 
 /// SIGINT or SIGTERM, whichever comes.
