@@ -83,7 +83,7 @@ fn findings(asked: &Asked, round: &Round, question: &Question<'_>) -> Result<Vec
         error!("{}", Chain(&error));
         return Err(Stop::BadConfig);
     }
-    let mut findings = finding::of_lists(round);
+    let mut findings = finding::of_lists(&round.snapshot);
     for subject in &subjects {
         findings.extend(finding::of_subject(subject, question.max_age, round.ended));
     }

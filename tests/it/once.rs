@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use clouddb_backup_exporter::app::round::{Options, Round, Step, Watch, round};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::daemon::{Daemon, SHORT_WAITS, Setup, clock_of, password};
 use crate::exposition::Exposition;
 use crate::process::promtool_accepts;
-use crate::running::{PATIENCE, PROGRAM, crypto, folder_with};
+use crate::running::{PATIENCE, PROGRAM, crypto, folder_with, run, stderr, stdout};
 use crate::secrets;
 
 const A: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
@@ -64,23 +64,6 @@ fn once(flag: &str, more: &[&str]) -> Command {
     command.args(["once", flag]).args(more).kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-async fn run(mut command: Command) -> Output {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
-    for bytes in [&output.stdout, &output.stderr] {
-        secrets::look_through(&String::from_utf8_lossy(bytes));
-    }
-    output
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
 }
 
 /// The names of all files of a folder, but for the config.

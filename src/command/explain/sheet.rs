@@ -42,11 +42,14 @@ pub(super) fn text(subjects: &[Subject<'_>], round: &Round) -> String {
             }
         }
     }
-    for estate in round.snapshot.estates.iter().filter(|estate| estate.failures > 0) {
-        if let Some((_, fault)) = &estate.last_fault {
-            sheet.head(&estate.census.to_string());
-            sheet.line(1, "read", &fault_of(fault));
-        }
+    for estate in &round.snapshot.estates {
+        let told = match &estate.last_fault {
+            Some((_, fault)) if estate.failures > 0 => fault_of(fault),
+            _ if !estate.is_known() => "no".to_owned(),
+            _ => continue,
+        };
+        sheet.head(&estate.census.to_string());
+        sheet.line(1, "read", &told);
     }
     // Nobody stands for a project that has no instance to show.
     for state in &round.snapshot.targets {

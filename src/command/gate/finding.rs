@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::app::round::Round;
 use crate::command::asked::Subject;
 use crate::command::{CANNOT_TELL, FAILED, GOOD};
 use crate::config::duration::{print, print_age};
 use crate::error::{Fault, one_line};
 use crate::objective::{self, Objective, Origin};
-use crate::snapshot::{Shown, ShownType};
+use crate::snapshot::{Shown, ShownType, Snapshot};
 use crate::target::Target;
 
 /// One thing that was looked at.
@@ -79,25 +78,31 @@ impl Finding {
     }
 }
 
-/// Lists that could not be read, and projects whose backups could not be.
-pub(super) fn of_lists(round: &Round) -> Vec<Finding> {
+/// Lists that could not be read, and targets whose backups could not be.
+pub(super) fn of_lists(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for estate in &round.snapshot.estates {
-        if let Some((_, fault)) = estate.last_fault.as_ref().filter(|_| estate.failures > 0) {
-            let census = &estate.census;
-            let place = one_line(&format!("{}/{}", census.project, census.product.name));
-            findings.push(Finding::unknown(place, "instances", unread(fault)));
-        }
+    for estate in &snapshot.estates {
+        let census = &estate.census;
+        let place = one_line(&format!("{}/{}", census.project, census.product.name));
+        let fault = estate.last_fault.as_ref().filter(|_| estate.failures > 0);
+        let why = match fault {
+            Some((_, fault)) => unread(fault),
+            None if !estate.is_known() => NOT_READ.to_owned(),
+            None => continue,
+        };
+        findings.push(Finding::unknown(place, "instances", why));
     }
-    let states = round.snapshot.targets.iter();
-    for state in states.filter(|state| state.target.instance.is_none()) {
-        if let Some(fault) = state.last_poll.as_ref().and_then(|poll| poll.fault.as_ref()) {
-            findings.push(Finding::unknown(
-                one_line(&state.target.to_string()),
-                "backups",
-                unread(fault),
-            ));
-        }
+    for state in &snapshot.targets {
+        let why = match &state.last_poll {
+            Some(poll) => match &poll.fault {
+                Some(fault) => unread(fault),
+                None => continue,
+            },
+            None => NOT_READ.to_owned(),
+        };
+        let mut finding = Finding::unknown(one_line(&state.target.to_string()), "backups", why);
+        finding.id = one_line(state.target.instance_id());
+        findings.push(finding);
     }
     findings
 }
@@ -132,15 +137,6 @@ fn of_instance(
         let why = "the cloud does not have it, or not any more";
         findings.push(unknown("instance", why.to_owned()));
     }
-    // That of a project is told once.
-    if state.target.instance.is_some() {
-        match &state.last_poll {
-            None => findings.push(unknown("backups", "they were not read".to_owned())),
-            Some(poll) => {
-                findings.extend(poll.fault.as_ref().map(|fault| unknown("backups", unread(fault))));
-            }
-        }
-    }
     if let Some((_, fault)) = state.policy.last_fault.as_ref().filter(|_| state.policy.failures > 0)
     {
         findings.push(unknown("policy", unread(fault)));
@@ -161,7 +157,8 @@ fn of_instance(
         let why = "it is off, so nothing is expected by it";
         findings.push(unknown("policy", why.to_owned()));
     }
-    if findings.is_empty() && state.reading.is_some() {
+    let is_read = state.last_poll.as_ref().is_some_and(|poll| poll.fault.is_none());
+    if findings.is_empty() && is_read {
         let why = match shown.status {
             Some(status) => format!("none is expected of it ({})", one_line(status)),
             None => "none is expected of it".to_owned(),
@@ -201,11 +198,13 @@ fn judge(
     (verdict, format!("{age}, at most {} ({origin}); {attempt}", print(most)))
 }
 
+const NOT_READ: &str = "it was not read";
+
 fn unread(fault: &Fault) -> String {
     format!("cannot be read: {}: {fault}", fault.reason)
 }
 
-/// Puts the id behind a name that several instances have.
+/// Puts together what is about one place, and the id behind a name that several instances have.
 pub(super) fn tell_apart(findings: &mut [Finding]) {
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for finding in findings.iter().filter(|it| !it.id.is_empty()) {
@@ -215,5 +214,83 @@ pub(super) fn tell_apart(findings: &mut [Finding]) {
         if ids.get(&finding.place).is_some_and(|ids| ids.len() > 1) {
             finding.place = format!("{} ({})", finding.place, finding.id);
         }
+    }
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        places.entry(finding.place.clone()).or_insert(at);
+    }
+    findings.sort_by_key(|finding| places.get(&finding.place).copied());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::backup::{BackupType, Times};
+    use crate::census::censuses;
+    use crate::estate::Estate;
+    use crate::snapshot::TargetState;
+    use crate::summary::{Success, Summary};
+    use crate::target::tests;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// The verdict on a last success of so many nanoseconds before now, that may be an hour old.
+    fn verdict(age: i64, last_attempt_success: Option<bool>) -> Verdict {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let end = now - jiff::SignedDuration::from_nanos(age);
+        let success = Success { end, bytes: None, duration: None };
+        let summary =
+            Summary { last_success: Some(success), last_attempt_success, ..Summary::default() };
+        let of = ShownType {
+            backup_type: BackupType { name: "auto", times: Times::Job },
+            observed: now,
+            summary: &summary,
+            newest: &[],
+            objective: None,
+        };
+        let objective = Objective { max_age: Some(HOUR), origin: Origin::Default };
+        judge(&of, HOUR, false, objective, now).0
+    }
+
+    #[test]
+    fn a_success_that_is_exactly_as_old_as_it_may_be_is_fresh_and_one_of_the_future_too() {
+        let hour = 3_600_000_000_000;
+        assert_eq!(verdict(hour, Some(true)), Verdict::Ok);
+        assert_eq!(verdict(hour + 1, Some(true)), Verdict::Failed);
+        assert_eq!(verdict(-hour, Some(true)), Verdict::Ok);
+        assert_eq!(verdict(0, Some(false)), Verdict::Failed);
+    }
+
+    #[test]
+    fn what_is_not_so_decides_before_what_cannot_be_told() {
+        let codes = |verdicts: &[Verdict]| verdicts.iter().max().map(|it| it.exit_code());
+        assert_eq!(codes(&[Verdict::Failed, Verdict::Unknown, Verdict::Ok]), Some(1));
+        assert_eq!(codes(&[Verdict::Ok, Verdict::Unknown]), Some(2));
+        assert_eq!(codes(&[Verdict::Ok]), Some(0));
+    }
+
+    #[test]
+    fn what_was_never_tried_is_told_as_what_failed_is() {
+        let config = tests::config(
+            "  - name: shop\n    project_id: p1\n    credentials: main\n    \
+             rds: { endpoint: https://rds.example, discover: true, instances: [{ id: db }] }\n",
+        );
+        let estates: Vec<Arc<Estate>> = censuses(&config)
+            .into_iter()
+            .map(|census| Arc::new(Estate::new(Arc::new(census))))
+            .collect();
+        let targets = crate::target::targets(&config, &estates).into_iter();
+        let targets = targets.map(|target| Arc::new(TargetState::new(target))).collect();
+        let told: Vec<String> =
+            of_lists(&Snapshot { targets, estates }).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "unknown shop/rds instances: it was not read",
+                "unknown shop/rds/db backups: it was not read",
+            ]
+        );
     }
 }
