@@ -141,8 +141,9 @@ struct Going<'a> {
     ways: &'a Ways,
     polling: Arc<Polling>,
     estates: Vec<Arc<Estate>>,
-    /// The targets that are polled, or were, by their hashes.
-    begun: HashSet<u64>,
+    /// The targets that are polled, or were, by their hashes, in which the letter case of an id does not
+    /// count, and by their ids.
+    begun: HashSet<(u64, String)>,
     tasks: JoinSet<Done>,
 }
 
@@ -193,7 +194,8 @@ impl Going<'_> {
         for target in targets {
             let waits = waited_for.contains(&(&*target.project, target.product.name));
             let Some(client) = self.ways.to_project(&target.project) else { continue };
-            if waits || !self.begun.insert(target.stable_hash()) {
+            let key = (target.stable_hash(), target.instance_id().to_owned());
+            if waits || !self.begun.insert(key) {
                 continue;
             }
             let progress = Arc::new(Progress::default());

@@ -224,6 +224,39 @@ async fn an_instance_is_found_by_name_or_id_in_any_letters_and_nothing_else_is_p
 }
 
 #[tokio::test]
+async fn of_ids_that_differ_in_letter_case_only_none_is_meant_by_a_third() {
+    let loud = ORDERS.to_ascii_uppercase();
+    let estate = Estate::new()
+        .with_rds(RdsInstance::new(ORDERS, "orders"))
+        .with_rds(RdsInstance::new(&loud, "loud"));
+    let cloud = cloud(estate).await;
+    let text = discovering(&cloud).text(&cloud);
+    for (id, name) in [(ORDERS, "orders"), (&loud, "loud")] {
+        let (code, told) = explain(&format!("shop/{id}"), &text).await;
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.starts_with(&format!("shop/rds/{name} ({id})\n")), "{told}");
+    }
+    let third = ORDERS.replacen('a', "A", 1);
+    let output = ask(&["explain", &format!("shop/{third}")], &text).await;
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+}
+
+#[tokio::test]
+async fn whichever_shard_it_is_run_in_every_instance_is_explained_and_judged() {
+    let cloud = two().await;
+    let text = discovering(&cloud).text(&cloud);
+    for command in ["explain", "gate"] {
+        for index in ["--shard.index=0", "--shard.index=1"] {
+            let output = ask(&[command, "shop", "--shard.count=2", index], &text).await;
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            for name in ["shop/rds/orders ", "shop/rds/pay "] {
+                assert!(stdout(&output).contains(name), "{}", stdout(&output));
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn all_instances_of_a_name_are_explained_and_of_a_project_wide_list_no_other_one() {
     let estate = Estate::new()
         .with_rds(RdsInstance::new(ORDERS, "orders"))
