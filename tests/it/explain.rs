@@ -109,6 +109,7 @@ async fn the_record_that_counts_is_marked_and_each_newer_one_has_the_reason_why_
     let auto = below(&text, "auto:");
     assert_eq!(auto[0], "objective: 26h (backup policy)");
     assert!(auto[1].starts_with("last success: 30h"), "{auto:#?}");
+    assert!(auto[1].contains(" old, ended at 2"), "{auto:#?}");
     assert!(auto[1].ends_with("Z, took 10h, 2.00 MiB"), "{auto:#?}");
     assert_eq!(auto[2], "failures: 1 since then");
     let told: Vec<(&str, &str)> = auto[4..]
@@ -199,6 +200,7 @@ async fn a_missing_permission_is_named_and_what_could_be_read_is_explained() {
     assert!(read.contains("permission `rds:backup:list`"), "{read}");
     assert!(text.contains("policy: on"), "{text}");
     assert!(!text.contains("auto:"), "nothing is said of what was not read: {text}");
+    assert_eq!(text.matches("read: ").count(), 1, "{text}");
 }
 
 #[tokio::test]
@@ -411,6 +413,10 @@ async fn foreign_text_stays_on_its_line() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.starts_with(&format!("shop/rds/orders  alert: none[2J ({ORDERS})\n")), "{told}");
     assert!(!told.contains('\u{1b}'), "{told}");
+    let id = "x\n  alert: none";
+    cloud.change(|estate| estate.projects[0].rds.push(RdsInstance::new(id, "odd")));
+    let (_, told) = explain("shop/odd", &discovering(&cloud).text(&cloud)).await;
+    assert!(told.starts_with("shop/rds/odd (x  alert: none)\n"), "{told}");
 }
 
 #[tokio::test]

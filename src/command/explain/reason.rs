@@ -9,9 +9,6 @@ use crate::target::Target;
 
 /// Why a record that is newer than the last success is none; no reason for one that is older.
 pub(super) fn passed_over(record: &Record, success: Option<&Record>) -> Option<&'static str> {
-    if record.is_last_success {
-        return None;
-    }
     // Without a begin nobody can tell that it is older.
     let is_newer = success.is_none_or(|success| {
         record.begin.is_none() || (record.begin, &record.id) > (success.begin, &success.id)
