@@ -286,6 +286,7 @@ mod tests {
         Ok((config.projects[0].name.clone(), wanted))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be none")]
     fn is(project: &str, instance: &str) -> Result<(String, String), String> {
         Ok((project.to_owned(), instance.to_owned()))
     }

@@ -63,7 +63,10 @@ async fn answer(
     let findings = findings(&asked, &round, question)?;
     let text = match question.format {
         Report::Junit => junit::text(&findings),
-        Report::Text => findings.iter().map(|it| format!("{it}\n")).collect(),
+        Report::Text => {
+            let lines = findings.iter().map(ToString::to_string);
+            lines.collect::<Vec<String>>().join("\n") + "\n"
+        }
     };
     errand::print(text, &mut interruption).await?;
     Ok(findings.iter().map(|it| it.verdict).max().map_or(CANNOT_TELL, Verdict::exit_code))
