@@ -80,7 +80,36 @@ fn main() -> ExitCode {
             while_polls_run(&site, &mut goals);
         }
     }
+    status(&mut goals);
     goals.end()
+}
+
+/// The status page of a large estate, beside what it takes to render its exposition ahead.
+fn status(goals: &mut Goals) {
+    const INSTANCES: usize = 5000;
+    let site = serve_site(INSTANCES);
+    let (board, _) = board(INSTANCES);
+    for (path, is_page) in
+        [("/", true), ("/?q=orders-4999", false), ("/api/v1/status?per_page=1000", false)]
+    {
+        let mut client = Client::asking(site.address, path, "identity");
+        let (mut times, mut ratios) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let begin = common::thread_cpu();
+            drop(Rendered::new(&board.snapshot()));
+            let ahead = common::thread_cpu() - begin;
+            let page = cost(&site, &mut client, 4).cpu / 1e3;
+            times.push(page);
+            ratios.push(page * 1e6 / ahead);
+        }
+        let what = format!("{path} of {INSTANCES} instances, milliseconds of CPU");
+        if is_page {
+            goals.tell("W1", &what, &times, Goal::AtMost { must: 100.0, aim: 50.0 });
+        } else {
+            Goals::show("", &what, &times);
+        }
+        Goals::show("", "    the same ÷ rendering the exposition ahead", &ratios);
+    }
 }
 
 fn measure(site: &Server, series: usize, coding: &str) -> Vec<f64> {
@@ -305,10 +334,14 @@ struct Client {
 
 impl Client {
     fn connect(address: SocketAddr, coding: &str) -> Self {
+        Self::asking(address, "/metrics", coding)
+    }
+
+    fn asking(address: SocketAddr, path: &str, coding: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         let request =
-            format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n\r\n");
         Self { stream, request, buffer: vec![0; 1 << 20] }
     }
 

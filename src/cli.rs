@@ -12,6 +12,7 @@ use clap_complete::Shell;
 
 use crate::build;
 use crate::config::duration;
+use crate::web::PATHS;
 
 pub use output::Output;
 pub use report::Report;
@@ -172,9 +173,7 @@ fn max_age(text: &str) -> Result<Duration, duration::DurationError> {
 
 fn telemetry_path(path: &str) -> Result<String, String> {
     match path {
-        "/" | "/-/healthy" | "/-/ready" | "/-/reload" => {
-            Err(format!("`{path}` answers something else"))
-        }
+        _ if PATHS.contains(&path) => Err(format!("`{path}` answers something else")),
         _ if !path.starts_with('/') => Err("a path starts with `/`".to_owned()),
         _ if path.contains(['?', '#', ' ']) => Err("a path has no query".to_owned()),
         _ => Ok(path.to_owned()),
@@ -203,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_path_of_the_metrics_is_a_path_of_its_own() {
-        for path in ["metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "", "/metrics?x=1"] {
+        for path in PATHS.into_iter().chain(["metrics", "", "/metrics?x=1"]) {
             let flag = format!("--web.telemetry-path={path}");
             assert!(Arguments::try_parse_from(["x", &flag]).is_err(), "{path}");
         }

@@ -1,6 +1,7 @@
 //! The wall clock, handed to those who need it. Deciding code takes a time as an argument instead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -35,4 +36,9 @@ impl std::fmt::Debug for Clock {
 /// Seconds since the epoch, as Prometheus counts time.
 pub fn seconds(time: Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1000.0
+}
+
+/// How long ago a time is; nothing, if it is yet to come.
+pub fn age(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }

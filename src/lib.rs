@@ -46,6 +46,7 @@ pub mod lookup;
 pub mod summary;
 pub mod snapshot;
 pub mod alert;
+pub mod status;
 pub mod poll;
 pub mod plan;
 pub mod exposition;

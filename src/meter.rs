@@ -196,6 +196,12 @@ impl Meters {
         self.backoff.ask(project, move || Some(remaining().as_secs_f64()));
     }
 
+    /// How long the requests of the project still wait.
+    pub fn remaining_backoff(&self, project: &str) -> Duration {
+        let seconds = self.backoff.sources().get(project).and_then(|remaining| remaining());
+        Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default()
+    }
+
     /// At every scrape, `expires_at` tells when the token in use for the project expires, if there
     /// is one.
     pub fn auth_token_expiry(

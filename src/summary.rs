@@ -93,7 +93,7 @@ pub struct Median(u64, u64);
 
 impl Median {
     /// The median of `sizes`, if there are any.
-    fn of(mut sizes: Vec<u64>) -> Option<Self> {
+    pub(crate) fn of(mut sizes: Vec<u64>) -> Option<Self> {
         sizes.sort_unstable();
         let upper = *sizes.get(sizes.len() / 2)?;
         let lower = *sizes.get((sizes.len() - 1) / 2)?;
@@ -126,7 +126,7 @@ pub fn summarise(
         last_success: last_success.map(|record| Success {
             end: record.end,
             bytes: record.backup.bytes,
-            duration: by_job.then(|| duration(record.backup)).flatten(),
+            duration: by_job.then(|| duration(record.backup.begin, record.backup.end)).flatten(),
         }),
         last_attempt: if by_job { last_attempt(&counted).and_then(|it| it.begin) } else { None },
         last_attempt_success: last_finished(&counted).map(|it| it.status == Status::Completed),
@@ -209,9 +209,8 @@ fn failures_since(records: &[&Backup], last_success: Option<Completed<'_>>) -> O
     Some(since.count() as u64)
 }
 
-fn duration(record: &Backup) -> Option<Duration> {
-    let duration = record.end?.duration_since(record.begin?);
-    duration.try_into().ok()
+fn duration(begin: Option<Timestamp>, end: Option<Timestamp>) -> Option<Duration> {
+    end?.duration_since(begin?).try_into().ok()
 }
 
 /// Up to this many completed backups before the last success make its baseline.

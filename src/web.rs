@@ -4,9 +4,9 @@
 mod crowd;
 mod front;
 mod gzip;
+mod page;
 mod reloader;
 mod routes;
-mod status;
 mod users;
 mod watched;
 
@@ -38,7 +38,7 @@ use watched::Watched;
 pub use crowd::{Crowd, most_connections};
 pub use front::{Front, GAP};
 pub use reloader::Reloader;
-pub use routes::Site;
+pub use routes::{PATHS, Site};
 
 /// For a request's headers, and between two requests of a kept connection. Above the usual scrape
 /// interval, so that a scrape does not need a new connection.

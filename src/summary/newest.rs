@@ -1,7 +1,7 @@
 //! The newest records of one instance and type, as people look at them: the only records that outlive a
 //! poll. Their number is bounded, so that memory follows the number of series.
 
-use std::cmp::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -28,8 +28,17 @@ pub struct Record {
     pub bytes: Option<u64>,
 }
 
+impl Record {
+    /// How long it took; none if it has not ended, or before it began.
+    pub fn took(&self) -> Option<Duration> {
+        super::duration(self.begin, self.end)
+    }
+}
+
 /// The records that began last, the newest in front; those that tell no begin are at the end.
 pub fn newest(records: &[&Backup]) -> Vec<Record> {
+    let newest_first =
+        |one: &&Backup, other: &&Backup| (other.begin, &other.id).cmp(&(one.begin, &one.id));
     let mut sorted = records.to_vec();
     if sorted.len() > MOST {
         sorted.select_nth_unstable_by(MOST, newest_first);
@@ -49,10 +58,6 @@ pub fn newest(records: &[&Backup]) -> Vec<Record> {
         bytes: backup.bytes,
     };
     sorted.iter().map(record).collect()
-}
-
-fn newest_first(one: &&Backup, other: &&Backup) -> Ordering {
-    (other.begin, &other.id).cmp(&(one.begin, &one.id))
 }
 
 #[cfg(test)]

@@ -8,19 +8,22 @@ use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue,
-    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use maud::Markup;
 use tokio::time::Instant;
 
 use super::front::Terms;
 use super::users::Verdict;
-use super::{Crowd, Front, Reloader, gzip, status};
+use super::{Crowd, Front, Reloader, gzip, page};
 use crate::clock::Clock;
 use crate::exposition::{self, Latest};
 use crate::meter::{Meters, Refusal};
 use crate::snapshot::Board;
+use crate::status::{Query, QueryError, Report, Status, Which};
 
 /// What the server shows.
 #[derive(Debug)]
@@ -51,6 +54,11 @@ pub struct Site {
 
 type Answer = Response<Full<exposition::Body>>;
 
+/// What is there besides the metrics.
+pub const PATHS: [&str; 6] =
+    ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status", "/instance"];
+
+const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -115,7 +123,7 @@ impl Site {
             return self.reload(request.method()).await;
         }
         let metrics = path == self.telemetry_path;
-        if !metrics && !matches!(path, "/" | "/-/healthy" | "/-/ready") {
+        if !metrics && !PATHS.contains(&path) {
             return text(StatusCode::NOT_FOUND, "404: there is nothing at this path\n");
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -128,7 +136,15 @@ impl Site {
             "/-/ready" => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first round is under way\n")
             }
-            _ => self.status(),
+            _ => {
+                let query = request.uri().query().unwrap_or_default();
+                let answer = match path {
+                    "/" => self.overview(query),
+                    "/instance" => self.instance(query),
+                    _ => self.report(query),
+                };
+                answer.unwrap_or_else(|refusal| *refusal)
+            }
         }
     }
 
@@ -176,15 +192,69 @@ impl Site {
         answer
     }
 
-    fn status(&self) -> Answer {
-        let page = status::page(
-            &self.board.snapshot(),
-            &self.telemetry_path,
-            self.clock.now(),
-            Instant::now(),
-        );
-        whole(StatusCode::OK, HTML, page.into_string())
+    /// Gives what is known now to `show`.
+    fn status<T>(&self, show: impl FnOnce(&Status<'_>) -> T) -> T {
+        let snapshot = self.board.snapshot();
+        let backoff = |project: &str| self.meters.remaining_backoff(project);
+        show(&Status::new(&snapshot, self.clock.now(), Instant::now(), backoff))
     }
+
+    fn overview(&self, query: &str) -> Result<Answer, Box<Answer>> {
+        let query = Query::parse(query).map_err(|error| refused(&error))?;
+        let page = self.status(|status| page::overview(status, &query, &self.telemetry_path));
+        Ok(html(page))
+    }
+
+    fn instance(&self, query: &str) -> Result<Answer, Box<Answer>> {
+        let Which { project, product, id } =
+            Which::parse(query).map_err(|error| refused(&error))?;
+        let page = self.status(|status| {
+            let entry = status.find(&project, &product, &id)?;
+            Some(page::instance(status, entry, &self.telemetry_path))
+        });
+        let none = "404: there is no such instance (any more)\n";
+        Ok(page.map_or_else(|| text(StatusCode::NOT_FOUND, none), html))
+    }
+
+    fn report(&self, query: &str) -> Result<Answer, Box<Answer>> {
+        let query = Query::parse(query).map_err(|error| refused(&error))?;
+        let json = self.status(|status| {
+            let selection = query.select(status);
+            serde_json::to_vec(&Report::new(status, &selection))
+        });
+        let Ok(json) = json else {
+            let body = "500: the status cannot be written as JSON\n";
+            return Err(Box::new(text(StatusCode::INTERNAL_SERVER_ERROR, body)));
+        };
+        let mut answer = whole(StatusCode::OK, JSON, json);
+        guard(&mut answer);
+        Ok(answer)
+    }
+}
+
+fn html(page: Markup) -> Answer {
+    let mut answer = whole(StatusCode::OK, HTML, page.into_string());
+    if let Ok(policy) = HeaderValue::try_from(page::security_policy()) {
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    guard(&mut answer);
+    answer
+}
+
+/// What is told to people is of this moment, and nobody else's business.
+fn guard(answer: &mut Answer) {
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// A query that cannot be answered is told: an answer to another one would pass for the right one.
+fn refused(error: &QueryError) -> Box<Answer> {
+    Box::new(whole(StatusCode::BAD_REQUEST, PLAIN, format!("400: {error}\n")))
 }
 
 fn not_allowed(allowed: &'static str) -> Answer {

@@ -198,7 +198,7 @@ impl Estates {
         let estates: Vec<Arc<Estate>> =
             censuses(&config).into_iter().map(|census| self.estate(Arc::new(census))).collect();
         let targets = targets(&config, &estates).into_iter();
-        let targets = targets.map(|target| Arc::new(self.state(target, &estates))).collect();
+        let targets = targets.map(|target| Arc::new(self.state(&target, &estates))).collect();
         Snapshot { targets, estates }
     }
 
@@ -260,12 +260,12 @@ impl Estates {
         Arc::new(estate.after(at(NOW_SECONDS), Ok(list)))
     }
 
-    fn state(&mut self, target: Arc<Target>, estates: &[Arc<Estate>]) -> TargetState {
+    fn state(&mut self, target: &Arc<Target>, estates: &[Arc<Estate>]) -> TargetState {
         let is_it = |it: &&Arc<Estate>| {
             it.census.project == target.project && it.census.product == target.product
         };
         let estate = estates.iter().find(is_it).cloned();
-        let mut state = TargetState { estate, ..TargetState::new(Arc::clone(&target)) };
+        let mut state = TargetState { estate, ..TargetState::new(Arc::clone(target)) };
         if target.policy && self.chance(95) {
             state.policy = self.policy();
         }
@@ -284,8 +284,8 @@ impl Estates {
             // Some were read a while ago, with a fault since then.
             let observed = ago(now, self.one_of(&[0, 0, 0, MINUTE, 5 * HOUR, 3 * DAY]));
             let observed = observed + SignedDuration::from_millis(self.one_of(&[0, 0, 250]));
-            let backups = self.backups(&target, observed);
-            let reading = Reading::new(&target, &backups, None, observed);
+            let backups = self.backups(target, observed);
+            let reading = Reading::new(target, &backups, None, observed);
             state = state.after(&outcome(None), Some(&Arc::new(reading)));
         }
         let reason = self.one_of(&[None, None, Some(Reason::Timeout), Some(Reason::NotFound)]);
@@ -334,7 +334,7 @@ impl Estates {
                         origin: Arc::new(Origin::bare(id.clone())),
                         backup_type,
                         observed,
-                        records: Vec::new(),
+                        made: Vec::new(),
                     };
                     backups.extend(self.records(records));
                 }
@@ -391,7 +391,7 @@ impl Estates {
             let status = self.one_of(&[Status::Deleting, Status::Unknown]);
             records.add(status, ago(observed, HOUR), None, Some(GIB));
         }
-        records.records
+        records.made
     }
 }
 
@@ -400,7 +400,7 @@ struct Records {
     origin: Arc<Origin>,
     backup_type: BackupType,
     observed: Timestamp,
-    records: Vec<Backup>,
+    made: Vec<Backup>,
 }
 
 impl Records {
@@ -411,7 +411,7 @@ impl Records {
         end: Option<Timestamp>,
         bytes: Option<u64>,
     ) {
-        self.records.push(Backup {
+        self.made.push(Backup {
             id: BackupId::new(""),
             origin: Arc::clone(&self.origin),
             backup_type: self.backup_type,

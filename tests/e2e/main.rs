@@ -16,6 +16,7 @@ mod shipped;
 mod stack;
 mod webhook;
 
+mod browser;
 mod dashboard;
 mod death;
 mod failure;

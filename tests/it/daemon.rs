@@ -16,6 +16,7 @@ use clouddb_backup_exporter::sim::{Cloud, estate};
 use clouddb_backup_exporter::web::Front;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -141,6 +142,18 @@ impl Daemon {
     /// Gets a path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path).await
+    }
+
+    /// What it tells of itself, for a query.
+    pub(crate) async fn status(&self, query: &str) -> Value {
+        let answer = self.get(&format!("/api/v1/status?{query}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// How many instances are in a state.
+    pub(crate) async fn total(&self, state: &str) -> u64 {
+        self.status("").await["totals"][state].as_u64().unwrap()
     }
 
     /// Asks for a path.

@@ -284,7 +284,7 @@ fn basic(pair: &str) -> String {
 async fn without_the_password_of_a_user_nothing_is_told_but_that_it_lives() {
     let door = Door::new(&format!("{TLS}basic_auth_users: {{ ann: '{}' }}\n", *HASH)).await;
     let client = door.authority.client(None);
-    for path in ["/metrics", "/", "/nothing", "/-/reload"] {
+    for path in ["/metrics", "/", "/instance", "/api/v1/status", "/nothing", "/-/reload"] {
         for pair in ["ann:wrong", "eve:correct-horse", "ann:", ":"] {
             let answer = door.ask(&client, path, &basic(pair)).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 401 "), "{path} {pair}: {answer}");
@@ -305,7 +305,7 @@ async fn without_the_password_of_a_user_nothing_is_told_but_that_it_lives() {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let refused = Exposition::read(body)
             .value("clouddb_exporter_web_refusals_total", &[("reason", "credentials")]);
-        assert_eq!(refused, Some(20.0));
+        assert_eq!(refused, Some(30.0));
         assert!(!answer.contains(&*HASH) && !answer.contains("correct-horse"));
     }
     door.daemon.stop().await.unwrap();

@@ -87,7 +87,7 @@ async fn the_objective_of_automated_backups_follows_the_policy_and_the_page_says
     let pay = exposition.value("clouddb_backup_max_age_seconds", &auto("pay"));
     assert_eq!(pay, Some(26.0 * HOUR), "each has its own");
     let page = daemon.get("/").await.body;
-    assert!(page.contains("at most 7d 2h (backup policy)"), "{page}");
+    assert!(page.contains("at most 170h<br><small>backup policy</small>"), "{page}");
     daemon.stop().await.unwrap();
 
     // Without `policy` it is not asked.
@@ -155,7 +155,9 @@ async fn a_policy_that_cannot_be_read_fails_no_poll_and_leaves_the_default() {
         assert_eq!(orders(&exposition, ENABLED), None, "{what}");
         assert_eq!(max_age(&exposition), Some(26.0), "{what}");
         let page = daemon.get("/").await.body;
-        assert!(page.contains("2 targets, 0 failing") && page.contains("backup policy: <code>"));
+        assert!(page.contains("backup policy: <span class=\"late\"><code>"), "{page}");
+        assert_eq!(daemon.status("state=poll_failing").await["found"], 1, "{what}");
+        assert_eq!(daemon.total("blind").await, 0, "{what}");
         daemon.stop().await.unwrap();
     }
 }

@@ -54,6 +54,7 @@ mod sdk;
 mod sharding;
 mod sim;
 mod soak;
+mod status;
 mod thrown;
 mod tls;
 mod web;

@@ -103,7 +103,7 @@ impl Schema {
     }
 }
 
-fn check_jsonschema() -> Command {
+pub(crate) fn check_jsonschema() -> Command {
     let python = std::env::var_os("CLOUDDB_TEST_PYTHON")
         .expect("CLOUDDB_TEST_PYTHON names a Python with check-jsonschema; tests/run sets it");
     let mut command = Command::new(python);

@@ -20,7 +20,7 @@ use crate::exposition::Exposition;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The daemon on the estate of the demo, with every kind of series.
-async fn demo() -> (Cloud, Daemon) {
+pub(crate) async fn demo() -> (Cloud, Daemon) {
     demo_with("interval: 1s", Clock::system()).await
 }
 
@@ -183,7 +183,7 @@ async fn paths_and_methods_that_are_not_served_say_so() {
     for path in ["/nothing", "/metrics/", "/-/reload/", "/-/", "//"] {
         assert_eq!(ask(&daemon, Method::GET, path).await.status(), 404, "{path}");
     }
-    for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status"] {
         assert_eq!(ask(&daemon, Method::GET, path).await.status(), 200, "{path}");
         let head = without_gzip().head(format!("{}{path}", daemon.url()));
         let head = head.send().await.unwrap();
@@ -233,53 +233,6 @@ async fn ready_comes_after_the_interval_at_the_latest() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(daemon.metrics().await.value("clouddb_polls_total", &[]), Some(0.0));
-    daemon.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn the_status_page_shows_each_target_with_success_error_and_next_poll() {
-    let (cloud, daemon) = demo().await;
-    let page = daemon.get("/").await;
-    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
-    for name in ["orders", "customers", "reports", "sandbox", "warehouse", "shop-router"] {
-        assert!(page.body.contains(name), "{name}");
-    }
-    assert!(page.body.contains("6 targets, 0 failing"));
-    assert!(page.body.contains("no completed backup"));
-    assert!(page.body.contains("href=\"/metrics\""));
-    assert!(page.body.contains("in 0s") || page.body.contains("in 1s"), "the next poll");
-    assert!(!page.body.contains("<script"));
-
-    cloud.fault(Fault::status(503).on(Service::Ddm));
-    daemon.until(|it| it.value("clouddb_poll_success", &[("product", "ddm")]) == Some(0.0)).await;
-    let page = daemon.get("/").await.body;
-    assert!(page.contains("6 targets, 1 failing"));
-    assert!(page.contains("<code>http_5xx</code>"));
-    assert!(page.contains("the cloud answered 503"));
-    daemon.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn text_of_the_cloud_is_escaped_on_the_page_and_in_labels() {
-    let cloud = Cloud::start(Estate::new()).await.unwrap();
-    let now = cloud.clock().now();
-    let name = "<b>\"router\"</b> \\ \n ü";
-    cloud.change(|estate| {
-        let backup = clouddb_backup_exporter::sim::DdmBackup::normal(
-            "169f4f2fd6a94b6c8b1e5bd104385a18in09",
-            name,
-            "auto_metadata",
-            now,
-            now,
-        );
-        estate.projects[0].ddm_backups.push(backup);
-    });
-    let daemon = Daemon::start(&Setup::new(&cloud).with_ddm().text(&cloud)).await;
-    let exposition = daemon.after_polls(1.0).await;
-    assert_eq!(exposition.values("clouddb_instance_info", &[("instance_name", name)]), [1.0]);
-    let page = daemon.get("/").await.body;
-    assert!(page.contains("&lt;b&gt;&quot;router&quot;"), "{page}");
-    assert!(!page.contains("<b>"));
     daemon.stop().await.unwrap();
 }
 

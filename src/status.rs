@@ -1,0 +1,228 @@
+//! What people are shown of the cloud: every instance with its types of backups, what is wrong with it,
+//! and how that was learnt. Pure; the status page and its JSON are two forms of it.
+
+mod mark;
+mod query;
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::estate::Estate;
+use crate::instance::ListedInstance;
+use crate::snapshot::{Shown, ShownType, Snapshot, TargetState};
+
+pub use mark::{Mark, Marks};
+pub use query::{PARAMETERS, Query, QueryError, Selection, Sort, Which};
+pub use report::{Report, schema};
+
+/// Everything that there is to show at a moment.
+#[derive(Debug)]
+pub struct Status<'a> {
+    /// When, by the wall clock.
+    pub now: Timestamp,
+    /// When, by the clock that schedules.
+    instant: Instant,
+    /// How long the requests of each project still wait.
+    backoffs: BTreeMap<&'a str, Duration>,
+    /// In the order of the config; behind what is polled of a project what is not.
+    pub entries: Vec<Entry<'a>>,
+    /// The instance lists, in the order of the config.
+    pub estates: &'a [Arc<Estate>],
+    /// How many there are of each.
+    pub totals: Totals,
+}
+
+/// How many instances are in which state. One may be in several.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Instances that are polled.
+    pub instances: usize,
+    /// See [`Mark::Stale`].
+    pub stale: usize,
+    /// See [`Mark::Failing`].
+    pub failing: usize,
+    /// See [`Mark::Running`].
+    pub running: usize,
+    /// See [`Mark::Blind`]. The list of a project of which no instance is known counts as well.
+    pub blind: usize,
+    /// See [`Mark::Unmonitored`].
+    pub unmonitored: usize,
+}
+
+/// An instance; or the list of a project, while no instance of it is known.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The label of its project.
+    pub project: &'a str,
+    /// The name of its product.
+    pub product: &'static str,
+    /// Its id; empty for a list.
+    pub id: &'a str,
+    /// Its name; empty for a list.
+    pub name: &'a str,
+    /// Name and version of its engine, if anybody has told.
+    pub engine: Option<(&'a str, &'a str)>,
+    /// The state that the cloud reports.
+    pub status: Option<&'a str>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// The target that it is read by; none if nobody watches it.
+    pub state: Option<&'a TargetState>,
+    /// Its types, by name.
+    pub types: Vec<EntryType<'a>>,
+    /// What is to be said of it, or of any of its types.
+    pub marks: Marks,
+}
+
+/// A type of backups of an instance.
+#[derive(Debug)]
+pub struct EntryType<'a> {
+    /// What is known of it.
+    pub of: ShownType<'a>,
+    /// What is to be said of it.
+    pub marks: Marks,
+}
+
+impl<'a> Status<'a> {
+    /// What a snapshot comes to at a moment (`now` by the wall clock, `instant` by the one that
+    /// schedules); `backoff` tells how long the requests of a project still wait.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        now: Timestamp,
+        instant: Instant,
+        backoff: impl Fn(&str) -> Duration,
+    ) -> Self {
+        let mut entries = Vec::with_capacity(snapshot.targets.len());
+        for state in &snapshot.targets {
+            let before = entries.len();
+            entries.extend(state.shown().into_iter().map(|shown| Entry::shown(shown, now)));
+            if entries.len() == before {
+                entries.push(Entry::unknown(state, now));
+            }
+        }
+        for estate in &snapshot.estates {
+            let unmonitored = estate.unmonitored().filter(|listed| estate.is_ours(&listed.id));
+            entries.extend(unmonitored.map(|listed| Entry::unmonitored(estate, listed)));
+        }
+        let mut backoffs = BTreeMap::new();
+        for entry in &entries {
+            backoffs.entry(entry.project).or_insert_with(|| backoff(entry.project));
+        }
+        let totals = Totals::of(&entries);
+        Self { now, instant, backoffs, entries, estates: &snapshot.estates, totals }
+    }
+
+    /// How long it is until the next poll of a target, if that is known.
+    pub fn until_next_poll(&self, state: &TargetState) -> Option<Duration> {
+        state.next_poll.map(|due| due.saturating_duration_since(self.instant))
+    }
+
+    /// How long the requests of a project still wait because the cloud asked for it, or refused the
+    /// credential.
+    pub fn backoff(&self, project: &str) -> Duration {
+        self.backoffs.get(project).copied().unwrap_or_default()
+    }
+
+    /// An instance, by its ids.
+    pub fn find(&self, project: &str, product: &str, id: &str) -> Option<&Entry<'a>> {
+        self.entries.iter().find(|it| it.id == id && it.project == project && it.product == product)
+    }
+}
+
+impl Totals {
+    fn of(entries: &[Entry<'_>]) -> Self {
+        let count = |mark| entries.iter().filter(|entry| entry.marks.has(mark)).count();
+        Self {
+            instances: entries
+                .iter()
+                .filter(|entry| !entry.id.is_empty() && entry.state.is_some())
+                .count(),
+            stale: count(Mark::Stale),
+            failing: count(Mark::Failing),
+            running: count(Mark::Running),
+            blind: count(Mark::Blind),
+            unmonitored: count(Mark::Unmonitored),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn shown(shown: Shown<'a>, now: Timestamp) -> Self {
+        let Shown { state, id, name, engine, status, created, is_found, types, .. } = shown;
+        let product = state.target.product;
+        let marked = |of| EntryType { marks: Marks::of_type(&of, product, created, now), of };
+        let types: Vec<EntryType<'a>> = types.into_iter().map(marked).collect();
+        let own = Marks::of_poll(state, now).with(Mark::NotFound, is_found == Some(false));
+        Self {
+            project: &state.target.project,
+            product: product.name,
+            id: id.as_str(),
+            name,
+            engine,
+            status,
+            created,
+            state: Some(state),
+            marks: types.iter().fold(own, |marks, it| marks.and(it.marks)),
+            types,
+        }
+    }
+
+    /// A target of which no instance is shown yet.
+    fn unknown(state: &'a TargetState, now: Timestamp) -> Self {
+        Self {
+            project: &state.target.project,
+            product: state.target.product.name,
+            id: state.target.instance_id(),
+            name: state.target.instance_name(),
+            engine: None,
+            status: None,
+            created: None,
+            state: Some(state),
+            types: Vec::new(),
+            marks: Marks::of_poll(state, now),
+        }
+    }
+
+    /// Begin and end of the window of the next automated backup, if the instance's policy is known.
+    pub fn next_planned(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        self.state?.policy.value()?.plan?.next(now)
+    }
+
+    fn unmonitored(estate: &'a Estate, listed: &'a ListedInstance) -> Self {
+        Self {
+            project: &estate.census.project,
+            product: estate.census.product.name,
+            id: listed.id.as_str(),
+            name: listed.name.as_deref().unwrap_or(listed.id.as_str()),
+            engine: listed.engine.as_ref().map(|it| (&*it.name, &*it.version)),
+            status: listed.status.as_deref(),
+            created: listed.created,
+            state: None,
+            types: Vec::new(),
+            marks: Marks::default().with(Mark::Unmonitored, true),
+        }
+    }
+}
+
+impl EntryType<'_> {
+    /// How old the last success is.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.of.summary.last_success.map(|success| clock::age(now, success.end))
+    }
+
+    /// The size of the last success as a multiple of the baseline.
+    pub fn size_ratio(&self) -> Option<f64> {
+        let bytes = self.of.summary.last_success?.bytes?;
+        let baseline = self.of.summary.size_baseline?.bytes();
+        (baseline > 0.0).then(|| bytes as f64 / baseline)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! What there is to say of an instance in one word, the worst first.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::backup::Times;
+use crate::clock::age;
+use crate::product::Product;
+use crate::snapshot::{ShownType, TargetState};
+
+/// Something to be said of an instance, or of one of its types of backups.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Mark {
+    /// The last finished backup failed. What nobody expects counts for a day.
+    Failing,
+    /// The last success is older than the objective, or there is none. While an instance is too young to
+    /// have one, it is not missed.
+    Stale,
+    /// No poll has succeeded for three intervals, or none ever did.
+    Blind,
+    /// The last poll failed, or a lookup beside it.
+    PollFailing,
+    /// The cloud does not have it.
+    NotFound,
+    /// It is there, and nobody watches it.
+    Unmonitored,
+    /// A backup is being made.
+    Running,
+    /// It was not polled yet.
+    Waiting,
+}
+
+impl Mark {
+    /// All, the worst first.
+    pub const ALL: [Self; 8] = [
+        Self::Failing,
+        Self::Stale,
+        Self::Blind,
+        Self::PollFailing,
+        Self::NotFound,
+        Self::Unmonitored,
+        Self::Running,
+        Self::Waiting,
+    ];
+
+    /// The word by which one asks for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Stale => "stale",
+            Self::Blind => "blind",
+            Self::PollFailing => "poll_failing",
+            Self::NotFound => "not_found",
+            Self::Unmonitored => "unmonitored",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Failing => "the last finished backup failed",
+            Self::Stale => "the last success is older than its objective, or missing",
+            Self::Blind => "not read successfully for three intervals, or never",
+            Self::PollFailing => "the last poll failed, or a lookup beside it",
+            Self::NotFound => "the cloud does not have it",
+            Self::Unmonitored => "it is in the cloud, and nobody watches it",
+            Self::Running => "a backup is being made",
+            Self::Waiting => "not polled yet",
+        }
+    }
+
+    /// Whether somebody should look.
+    pub fn is_problem(self) -> bool {
+        !matches!(self, Self::Running | Self::Waiting)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Which marks something has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Marks([bool; Mark::ALL.len()]);
+
+impl Marks {
+    /// Whether this one is among them.
+    pub fn has(self, mark: Mark) -> bool {
+        self.iter().any(|it| it == mark)
+    }
+
+    /// All of them, the worst first.
+    pub fn iter(self) -> impl Iterator<Item = Mark> {
+        Mark::ALL.into_iter().zip(self.0).filter_map(|(mark, is)| is.then_some(mark))
+    }
+
+    /// The worst one.
+    pub fn worst(self) -> Option<Mark> {
+        self.iter().next()
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(Mark::ALL.map(|mark| self.has(mark) || others.has(mark)))
+    }
+
+    /// Those of these that others are not.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(Mark::ALL.map(|mark| self.has(mark) && !others.has(mark)))
+    }
+
+    /// This one too, if it is so.
+    #[must_use]
+    pub(super) fn with(self, mark: Mark, is: bool) -> Self {
+        Self(Mark::ALL.map(|known| self.has(known) || is && known == mark))
+    }
+
+    /// Those of a target by its polls.
+    pub(super) fn of_poll(state: &TargetState, now: Timestamp) -> Self {
+        let last_failed = state.last_poll.as_ref().is_some_and(|poll| poll.fault.is_some());
+        let is_blind = match state.last_success {
+            None => state.last_poll.is_some(),
+            Some(ended) => age(now, ended) > state.target.interval * BLIND_AFTER,
+        };
+        let lookups = [state.policy.failures, state.restore_window.failures];
+        Self::default()
+            .with(Mark::Waiting, state.last_poll.is_none())
+            .with(Mark::Blind, is_blind)
+            .with(Mark::PollFailing, last_failed || lookups.into_iter().any(|count| count > 0))
+    }
+
+    /// Those of a type of backups of an instance that was made at a time.
+    pub(super) fn of_type(
+        of: &ShownType<'_>,
+        product: &Product,
+        created: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let is_stale = of.max_age().is_some_and(|max_age| match of.summary.last_success {
+            Some(success) => age(now, success.end) > max_age,
+            None => created.is_none_or(|made| age(now, made) > max_age.max(YOUNG)),
+        });
+        Self::default()
+            .with(Mark::Failing, is_failing(of, product, now))
+            .with(Mark::Stale, is_stale)
+            .with(Mark::Running, of.summary.running_since.is_some())
+    }
+}
+
+/// On-demand backups are repeated by nobody, and their records stay for months: of those that nobody
+/// expects, a failure is news for a day. The alerts do the same.
+fn is_failing(of: &ShownType<'_>, product: &Product, now: Timestamp) -> bool {
+    let is_repeated = of.backup_type == product.automated || of.backup_type.times == Times::Commit;
+    let failed = of.summary.last_attempt_success == Some(false);
+    let is_recent = of.summary.last_failure.is_none_or(|begin| age(now, begin) <= DAY);
+    failed && (is_recent || of.max_age().is_some() || is_repeated)
+}
+
+/// So many intervals without a successful poll are no chance any more.
+const BLIND_AFTER: u32 = 3;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// An instance that is younger, or younger than its objective, may have no backup yet.
+const YOUNG: Duration = Duration::from_secs(2 * 24 * 3600);

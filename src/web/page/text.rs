@@ -1,0 +1,126 @@
+//! Numbers and words as people read them.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, Unit};
+use maud::{Markup, html};
+
+use crate::clock::age;
+use crate::error::Fault;
+use crate::status::{Mark, Marks};
+
+/// The two largest units: `3d 4h`, `5m 10s`, `0s`.
+pub(super) fn short(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let at = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (unit, name) in units.iter().skip(at).take(2) {
+        if left >= *unit || parts.is_empty() {
+            parts.push(format!("{}{name}", left / unit));
+        }
+        left %= unit;
+    }
+    parts.join(" ")
+}
+
+/// To the second, in UTC.
+pub(super) fn time(time: Timestamp) -> Markup {
+    let whole = time.round(Unit::Second).unwrap_or(time);
+    html! { time datetime=(whole) { (whole.strftime("%Y-%m-%d %H:%M:%S")) } }
+}
+
+/// How long ago, with the time below.
+pub(super) fn ago(now: Timestamp, then: Timestamp) -> Markup {
+    html! { (short(age(now, then))) " ago" br; small { (time(then)) } }
+}
+
+/// In the largest unit that leaves at least one: `4.1 GiB`, `812 B`.
+#[expect(clippy::cast_precision_loss, reason = "it is shown with one digit behind the point")]
+pub(super) fn bytes(count: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = count as f64;
+    let mut unit = "B";
+    for larger in units {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
+}
+
+/// Words in boxes; each says what it means.
+pub(super) fn marks(marks: Marks) -> Markup {
+    html! {
+        @for mark in marks.iter() {
+            span class={ "mark " (class(mark)) } title=(mark.meaning()) { (word(mark)) } " "
+        }
+    }
+}
+
+/// A word for people.
+pub(super) fn word(mark: Mark) -> String {
+    mark.word().replace('_', " ")
+}
+
+fn class(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Failing | Mark::Stale | Mark::Blind | Mark::NotFound => "bad",
+        Mark::PollFailing | Mark::Unmonitored => "warn",
+        Mark::Running | Mark::Waiting => "calm",
+    }
+}
+
+/// What went wrong last, if anything did, and whether it still does.
+pub(super) fn last_fault(
+    last: Option<&(Timestamp, Fault)>,
+    failures: u64,
+    now: Timestamp,
+) -> Markup {
+    html! {
+        @if let Some((ended, fault)) = last {
+            span.late[failures > 0] { code { (fault.reason) } ": " (fault) } br;
+            small {
+                (short(age(now, *ended))) " ago, "
+                @if failures > 0 { (failures) " in a row" } @else { "over by now" }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_shows_its_two_largest_units() {
+        let cases = [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (310, "5m 10s"),
+            (3600, "1h"),
+            (3 * 86_400 + 4 * 3600 + 59, "3d 4h"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(short(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_size_shows_the_largest_unit_that_leaves_at_least_one() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_500_000, "1.4 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (count, text) in cases {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}
