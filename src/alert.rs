@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::backup::BackupType;
-use crate::clock::seconds;
+use crate::clock::{moment, seconds};
 use crate::config::duration::{print, print_age};
 use crate::snapshot::{Shown, ShownType};
 
-mod size;
+pub(crate) mod size;
 
 /// An alert that can be judged from one reading.
 #[derive(Debug, Eq, PartialEq)]
@@ -310,10 +310,6 @@ fn length(seconds: f64) -> String {
     print_age(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn moment(time: Timestamp) -> String {
-    time.strftime("%FT%TZ").to_string()
-}
-
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: f64 = 86_400.0;
@@ -321,3 +317,6 @@ const DAY: f64 = 86_400.0;
 const YOUNG: f64 = 2.0 * DAY;
 /// The types that are made again if they fail.
 const REPEATED: [&str; 3] = ["auto", "auto_metadata", "incremental"];
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The size of the last success against the usual one.
+//! The size of the last success against the usual one, and how sizes are told.
 
 use indicatif::BinaryBytes;
 
@@ -20,6 +20,6 @@ const JUDGED: &str = "auto";
     clippy::cast_sign_loss,
     reason = "half a byte is not told, and no size is below zero"
 )]
-pub(super) fn print(bytes: f64) -> String {
+pub(crate) fn print(bytes: f64) -> String {
     BinaryBytes(bytes as u64).to_string()
 }

@@ -1,14 +1,13 @@
 //! What was found, as a person reads it at night.
 
 use std::fmt::Write;
-use std::time::Duration;
 
-use indicatif::BinaryBytes;
 use jiff::Timestamp;
 
 use super::reason;
-use crate::alert::{self, Condition};
+use crate::alert::{self, Condition, size};
 use crate::app::round::Round;
+use crate::clock::{age, moment};
 use crate::command::asked::{Left, Subject};
 use crate::config::duration::{print, print_age};
 use crate::error::{Fault, one_line};
@@ -170,14 +169,12 @@ impl Sheet {
         let success = match summary.last_success {
             None => "none".to_owned(),
             Some(success) => {
-                // A clock of ours that is late does not make a backup younger than nothing.
-                let age = Duration::try_from(self.now.duration_since(success.end));
-                let age = print_age(age.unwrap_or_default());
+                let age = print_age(age(self.now, success.end));
                 let took = success.duration.map(|took| format!(", took {}", print(took)));
-                let size = success.bytes.map(|bytes| format!(", {}", BinaryBytes(bytes)));
+                let size = success.bytes.map(|bytes| format!(", {}", size::print(bytes as f64)));
                 let usual = summary
                     .size_baseline
-                    .map(|it| format!(", the usual size is {}", BinaryBytes(whole(it.bytes()))));
+                    .map(|it| format!(", the usual size is {}", size::print(it.bytes())));
                 let more = [took, size, usual].map(Option::unwrap_or_default).concat();
                 format!("{age} old, ended at {}{more}", moment(success.end))
             }
@@ -217,7 +214,7 @@ impl Sheet {
         let mark = if record.is_last_success { '*' } else { ' ' };
         let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), moment);
         let (begin, end) = (time(record.begin), time(record.end));
-        let size = record.bytes.map_or_else(|| "-".to_owned(), |it| BinaryBytes(it).to_string());
+        let size = record.bytes.map_or_else(|| "-".to_owned(), |it| size::print(it as f64));
         let why = reason::passed_over(record, success);
         let why = why.map_or_else(String::new, |why| format!("  {why}"));
         let (status, id) = (record.status.label(), one_line(&record.id.to_string()));
@@ -262,18 +259,4 @@ impl Sheet {
 
 fn fault_of(fault: &Fault) -> String {
     format!("failed: {}: {fault}", fault.reason)
-}
-
-fn moment(time: Timestamp) -> String {
-    time.strftime("%FT%TZ").to_string()
-}
-
-/// Half a byte is not told.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "no size is below zero or beyond what can be counted"
-)]
-fn whole(bytes: f64) -> u64 {
-    bytes as u64
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::age;
 use crate::command::asked::Subject;
 use crate::command::{CANNOT_TELL, FAILED, GOOD};
 use crate::config::duration::{print, print_age};
@@ -178,10 +179,7 @@ fn judge(
     now: Timestamp,
 ) -> (Verdict, String) {
     let summary = of.summary;
-    let age = summary.last_success.map(|success| {
-        // A clock of ours that is late does not make a backup younger than nothing.
-        Duration::try_from(now.duration_since(success.end)).unwrap_or_default()
-    });
+    let age = summary.last_success.map(|success| age(now, success.end));
     let is_fresh = age.is_some_and(|age| age <= most);
     let has_failed = summary.last_attempt_success == Some(false);
     let verdict = if is_fresh && !has_failed { Verdict::Ok } else { Verdict::Failed };
