@@ -408,11 +408,13 @@ async fn no_more_than_fifty_records_are_shown_and_the_last_success_in_any_case()
 #[tokio::test]
 async fn foreign_text_stays_on_its_line() {
     let name = "orders\n  alert: none\u{1b}[2J";
-    let cloud = cloud(Estate::new().with_rds(RdsInstance::new(ORDERS, name))).await;
+    let instance = RdsInstance::new(ORDERS, name).with_status("UP\n  alert: none");
+    let cloud = cloud(Estate::new().with_rds(instance)).await;
+    add(&cloud, [completed(&cloud, ORDERS, "auto", 6).with_id("x\n  alert: none")]);
     let (code, told) = explain(&format!("shop/{name}"), &discovering(&cloud).text(&cloud)).await;
     assert_eq!(code, Some(0), "{told}");
     assert!(told.starts_with(&format!("shop/rds/orders  alert: none[2J ({ORDERS})\n")), "{told}");
-    assert!(!told.contains('\u{1b}'), "{told}");
+    assert!(!told.contains('\u{1b}') && !told.contains("\n  alert: none"), "{told}");
     let id = "x\n  alert: none";
     cloud.change(|estate| estate.projects[0].rds.push(RdsInstance::new(id, "odd")));
     let (_, told) = explain("shop/odd", &discovering(&cloud).text(&cloud)).await;
