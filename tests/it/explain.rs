@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Output, Stdio};
+use std::sync::OnceLock;
 
 use clouddb_backup_exporter::sim::{
     AccessKey, Cloud, DdmBackup, DdmInstance, Estate, Fault, Policy, RdsBackup, RdsInstance, Seen,
@@ -25,9 +26,11 @@ pub(crate) async fn cloud(estate: Estate) -> Cloud {
     Cloud::start(estate).await.unwrap()
 }
 
-/// So many hours before now.
+/// So many hours before a moment of this run, always the same: between two looks at the clock a second
+/// may begin.
 pub(crate) fn ago(cloud: &Cloud, hours: i64) -> Timestamp {
-    cloud.clock().now() - SignedDuration::from_hours(hours)
+    static NOW: OnceLock<Timestamp> = OnceLock::new();
+    *NOW.get_or_init(|| cloud.clock().now()) - SignedDuration::from_hours(hours)
 }
 
 /// A backup of `type` that began that many hours ago and took one.
@@ -91,7 +94,6 @@ fn has(text: &str, line: &str) -> bool {
 #[tokio::test]
 async fn the_record_that_counts_is_marked_and_each_newer_one_has_the_reason_why_it_does_not() {
     let cloud = cloud(Estate::new().with_rds(RdsInstance::new(ORDERS, "orders"))).await;
-    let now = cloud.clock().now();
     let records = [
         RdsBackup::building(ORDERS, "auto", ago(&cloud, 1)),
         RdsBackup::with_words(ORDERS, "auto", "DREAMING", ago(&cloud, 2)),
@@ -137,8 +139,7 @@ async fn the_record_that_counts_is_marked_and_each_newer_one_has_the_reason_why_
     );
     let marked: Vec<&&str> = auto.iter().filter(|line| line.starts_with('*')).collect();
     assert!(marked.len() == 1 && marked[0].contains(&ids[5]), "{auto:#?}");
-    let second = |hours: i64| (now - SignedDuration::from_hours(hours)).as_second();
-    let time = |hours| Timestamp::from_second(second(hours)).unwrap().to_string();
+    let time = |hours| Timestamp::from_second(ago(&cloud, hours).as_second()).unwrap().to_string();
     let line = format!("* {}  {}  completed    2.00 MiB  {}", time(40), time(30), ids[5]);
     assert_eq!(**marked[0], line);
     // And what follows from it.
