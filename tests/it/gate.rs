@@ -184,6 +184,14 @@ async fn it_is_2_where_nothing_was_judged() {
         let told = gate(&["shop/orders"], &discovering(&cloud).text(&cloud)).await;
         assert_eq!(told, (Some(2), lines));
     }
+    let watched = two().await;
+    let keys = "discover: true\nmax_age: { auto: off }";
+    let text = Setup::new(&watched).with_rds_keys(keys).text(&watched);
+    let (code, lines) = gate(&["shop/pay"], &text).await;
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let off = "ok shop/rds/pay backups: none is expected of it";
+    let nothing = "unknown shop/pay backups: none is expected, so none was judged";
+    assert_eq!((code, &*lines), (Some(2), &[off, nothing][..]));
     // Beside one that was judged, one that is shut down is as it should be, and one without a policy not.
     for (instance, code) in
         [(orders().with_status("SHUTDOWN"), 0), (orders().with_policy(Policy::off()), 2)]

@@ -160,7 +160,9 @@ fn of_instance(
     }
     let is_read = state.last_poll.as_ref().is_some_and(|poll| poll.fault.is_none());
     if findings.is_empty() && is_read {
-        let why = match shown.status {
+        let listed = state.estate.as_deref().and_then(|estate| estate.find(shown.id));
+        let at_rest = listed.map(|known| &known.listed).filter(|listed| listed.is_at_rest());
+        let why = match at_rest.and_then(|listed| listed.status.as_deref()) {
             Some(status) => format!("none is expected of it ({})", one_line(status)),
             None => "none is expected of it".to_owned(),
         };
