@@ -7,6 +7,7 @@ mod projects;
 mod reload;
 pub mod round;
 pub mod survey;
+pub mod wanted;
 mod ways;
 
 use std::net::SocketAddr;

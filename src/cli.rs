@@ -1,17 +1,21 @@
 //! Flags and commands, with the dots of Prometheus' family.
 
 mod output;
+mod report;
 mod shard;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::build;
+use crate::config::duration;
 use crate::web::PATHS;
 
 pub use output::Output;
+pub use report::Report;
 pub use shard::ShardingError;
 
 /// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
@@ -94,6 +98,29 @@ pub enum Command {
     },
     /// Run a simulated cloud on loopback and the daemon that polls it.
     Demo,
+    /// Read the backups of a project or an instance once, and tell which record counts as the last
+    /// success and why the newer ones do not, what is expected, and which conditions of the shipped
+    /// alerts hold now. Exit 0: all of it was read; 1: something could not be; 2: the daemon would not
+    /// start, or there is no such project or instance.
+    Explain {
+        /// The project, by its name in the config or its id, and the instance, by name or id.
+        #[arg(value_name = "PROJECT[/INSTANCE]")]
+        what: String,
+    },
+    /// Tell a pipeline whether every backup that is expected is fresh and the last attempt at it
+    /// succeeded. Exit 0: so it is; 1: it is not; 2: that cannot be told.
+    Gate {
+        /// The project, by its name in the config or its id, and the instance, by name or id.
+        #[arg(value_name = "PROJECT[/INSTANCE]")]
+        what: String,
+        /// How old the last success of everything that is expected may be, such as `6h`, instead of
+        /// what the config and the backup policies say.
+        #[arg(long = "max-age", value_name = "DURATION", value_parser = max_age)]
+        max_age: Option<Duration>,
+        /// The form of the findings, on stdout.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: Report,
+    },
     /// Print the man page, for `man -l -` or to save it.
     Man,
     /// Read everything once, as the daemon does after its start, and give the metrics. Exit 0: all of it
@@ -138,6 +165,10 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
+}
+
+fn max_age(text: &str) -> Result<Duration, duration::DurationError> {
+    duration::parse(text)
 }
 
 fn telemetry_path(path: &str) -> Result<String, String> {

@@ -38,6 +38,11 @@ pub fn seconds(time: Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1000.0
 }
 
+/// A time for people: in UTC, to the second.
+pub fn moment(time: Timestamp) -> String {
+    time.strftime("%FT%TZ").to_string()
+}
+
 /// How long ago a time is; nothing, if it is yet to come.
 pub fn age(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or_default()

@@ -1,14 +1,19 @@
 //! What the program does when it is started: one file per command.
 
+mod asked;
 mod check;
 mod completions;
 mod demo;
+mod errand;
+mod explain;
+mod gate;
 mod man;
 mod once;
 mod plan;
 mod schema;
 mod serve;
 mod supervisor;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -30,9 +35,18 @@ pub async fn run(arguments: &Arguments, stderr: Stderr) -> ExitCode {
             Ok(shard) => demo::run(arguments, shard).await,
             Err(code) => code,
         },
+        Some(Command::Explain { what }) => {
+            explain::run(arguments, what, stderr).await.unwrap_or_else(ExitCode::from)
+        }
+        Some(Command::Gate { what, max_age, format }) => {
+            let question = gate::Question { what, max_age: *max_age, format: *format };
+            gate::run(arguments, &question, stderr).await
+        }
         Some(Command::Man) => man::text().map_or_else(|error| unwritten(&error), |it| print(&it)),
         Some(Command::Once { output }) => match shard(arguments) {
-            Ok(shard) => once::run(arguments, shard, output, stderr).await,
+            Ok(shard) => {
+                once::run(arguments, shard, output, stderr).await.unwrap_or_else(ExitCode::from)
+            }
             Err(code) => code,
         },
         // Which shard this is does not matter: all are told.
@@ -89,3 +103,5 @@ const GOOD: u8 = 0;
 const FAILED: u8 = 1;
 /// The config, or what says which shard this is, is such that the daemon does not start.
 const BAD_CONFIG: u8 = 2;
+/// Whoever asks whether all is well cannot be answered.
+const CANNOT_TELL: u8 = 2;

@@ -45,6 +45,7 @@ pub mod discovery;
 pub mod lookup;
 pub mod summary;
 pub mod snapshot;
+pub mod alert;
 pub mod status;
 pub mod poll;
 pub mod plan;

@@ -10,6 +10,7 @@ use tracing::error;
 
 use super::StartError;
 use super::fleet::{assignment, tell};
+use super::wanted::Wanted;
 use super::ways::Ways;
 use crate::account::{Patience, Terms};
 use crate::census::{self, Census};
@@ -28,6 +29,8 @@ use crate::target::{self, Target};
 pub struct Options {
     /// Which part of the targets is polled.
     pub shard: Shard,
+    /// Which instances are asked for; none for all.
+    pub wanted: Option<Wanted>,
     /// The time.
     pub clock: Clock,
     /// How often and after which waits a request to the cloud is tried.
@@ -90,7 +93,7 @@ pub async fn round(
     options: Options,
     told: &mut Watch<'_>,
 ) -> Result<Round, StartError> {
-    let Options { shard, clock, patience } = options;
+    let Options { shard, wanted, clock, patience } = options;
     let meters = Meters::new()?;
     meters.shard(shard.index(), shard.count());
     let terms = Terms {
@@ -110,7 +113,7 @@ pub async fn round(
         told: Told::default(),
     });
     let (estates, begun, tasks) = (Vec::new(), HashSet::new(), JoinSet::new());
-    let mut going = Going { config, shard, ways: &ways, polling, estates, begun, tasks };
+    let mut going = Going { config, shard, wanted, ways: &ways, polling, estates, begun, tasks };
     going.read(told);
     going.poll(told);
     while let Some(done) = going.tasks.join_next().await {
@@ -134,11 +137,13 @@ pub async fn round(
 struct Going<'a> {
     config: &'a Config,
     shard: Shard,
+    wanted: Option<Wanted>,
     ways: &'a Ways,
     polling: Arc<Polling>,
     estates: Vec<Arc<Estate>>,
-    /// The targets that are polled, or were, by their hashes.
-    begun: HashSet<u64>,
+    /// The targets that are polled, or were, by their hashes, in which the letter case of an id does not
+    /// count, and by their ids.
+    begun: HashSet<(u64, String)>,
     tasks: JoinSet<Done>,
 }
 
@@ -180,6 +185,7 @@ impl Going<'_> {
     fn poll(&mut self, told: &mut Watch<'_>) {
         let mut targets = target::targets(self.config, &self.estates);
         targets.retain(|target| self.shard.owns(target.stable_hash()));
+        targets.retain(|target| self.wanted.as_ref().is_none_or(|it| it.may_be_of(target)));
         self.polling.board.reassign(&targets, &self.estates);
         let waited_for = self.estates.iter().filter(|estate| !estate.was_tried());
         let waited_for: HashSet<(&str, &str)> = waited_for
@@ -188,7 +194,8 @@ impl Going<'_> {
         for target in targets {
             let waits = waited_for.contains(&(&*target.project, target.product.name));
             let Some(client) = self.ways.to_project(&target.project) else { continue };
-            if waits || !self.begun.insert(target.stable_hash()) {
+            let key = (target.stable_hash(), target.instance_id().to_owned());
+            if waits || !self.begun.insert(key) {
                 continue;
             }
             let progress = Arc::new(Progress::default());

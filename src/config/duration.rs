@@ -76,6 +76,19 @@ pub fn print(duration: Duration) -> String {
     text
 }
 
+/// Writes how long something is ago, for people: to the second, and with days where hours say nothing.
+/// [`parse`] reads it too.
+pub fn print_age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let days = if seconds < MOST_HOURS { 0 } else { seconds / (24 * 3600) };
+    let rest = Duration::from_secs(seconds - days * 24 * 3600);
+    match (days, rest) {
+        (0, rest) => print(rest),
+        (days, Duration::ZERO) => format!("{days}d"),
+        (days, rest) => format!("{days}d{}", print(rest)),
+    }
+}
+
 /// The first number, what its unit is worth, and what follows.
 fn component(text: &str) -> Option<(&str, u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -87,6 +100,8 @@ fn component(text: &str) -> Option<(&str, u64, &str)> {
 }
 
 const DAY: u64 = 24 * 3_600_000;
+/// An age that is longer, in seconds, is told with days.
+const MOST_HOURS: u64 = 96 * 3600;
 const UNITS: [(&str, u64); 7] = [
     ("y", 365 * DAY),
     ("w", 7 * DAY),
@@ -155,6 +170,23 @@ mod tests {
         assert_eq!(print(parse("48h").unwrap()), "2d");
         assert_eq!(print(parse("90m").unwrap()), "1h30m");
         assert_eq!(print(Duration::ZERO), "0s");
+    }
+
+    #[test]
+    fn ages_print_to_the_second_and_with_days_where_they_are_long() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (26 * 3600 + 1, "26h1s"),
+            (24 * 3600, "1d"),
+            (95 * 3600 + 60, "95h1m"),
+            (96 * 3600, "4d"),
+            (97 * 3600 + 61, "4d1h1m1s"),
+            (400 * 24 * 3600, "400d"),
+        ] {
+            assert_eq!(print_age(Duration::from_millis(1000 * seconds + 999)), text);
+            assert!(seconds == 0 || parse(text) == Ok(Duration::from_secs(seconds)));
+        }
     }
 
     proptest! {

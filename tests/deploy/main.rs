@@ -16,6 +16,7 @@ mod tool;
 
 mod alertmanager;
 mod chart;
+mod conditions;
 mod dashboard;
 mod image;
 mod manifests;

@@ -122,7 +122,8 @@ fn every_command_of_the_program_in_the_pages_is_one_that_it_has() {
         for rest in page.split("clouddb-backup-exporter ").skip(1) {
             let line = rest.split(['\n', '`']).next().unwrap();
             let words: Vec<&str> = line.split_whitespace().collect();
-            if words.iter().any(|word| word.starts_with("--")) || words.first() == Some(&"plan") {
+            let is_named = words.first().is_some_and(|word| ["explain", "plan"].contains(word));
+            if words.iter().any(|word| word.starts_with("--")) || is_named {
                 commands.insert(words.join(" "));
             }
         }

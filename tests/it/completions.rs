@@ -53,9 +53,18 @@ async fn each_shell_has_a_script_of_its_own_that_names_every_command() {
     let mut seen = Vec::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = script(shell).await;
-        for word in
-            ["check", "completions", "demo", "man", "plan", "schema", "serve", "config.file"]
-        {
+        for word in [
+            "check",
+            "completions",
+            "demo",
+            "explain",
+            "gate",
+            "man",
+            "plan",
+            "schema",
+            "serve",
+            "config.file",
+        ] {
             assert!(script.contains(word), "{shell} lacks {word}");
         }
         assert!(!seen.contains(&script), "{shell}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use clouddb_backup_exporter::app::round::{Options, Round, Step, Watch, round};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::daemon::{Daemon, SHORT_WAITS, Setup, clock_of, password};
 use crate::exposition::Exposition;
 use crate::process::promtool_accepts;
-use crate::running::{PATIENCE, PROGRAM, crypto, folder_with};
+use crate::running::{PATIENCE, PROGRAM, crypto, folder_with, run, stderr, stdout};
 use crate::secrets;
 
 const A: &str = "a48e43ff268f4c0e879652d65e63d0fbin01";
@@ -66,23 +66,6 @@ fn once(flag: &str, more: &[&str]) -> Command {
     command
 }
 
-async fn run(mut command: Command) -> Output {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
-    for bytes in [&output.stdout, &output.stderr] {
-        secrets::look_through(&String::from_utf8_lossy(bytes));
-    }
-    output
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
 /// The names of all files of a folder, but for the config.
 fn files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -101,7 +84,7 @@ async fn watched(cloud: &Cloud, text: &str, shard: Shard, told: &mut Watch<'_>) 
     crypto();
     let config: Config =
         Config::read(text, Path::new("test"), &config::fetch).expect("a good config").config;
-    let options = Options { shard, clock: clock_of(cloud), patience: SHORT_WAITS };
+    let options = Options { shard, wanted: None, clock: clock_of(cloud), patience: SHORT_WAITS };
     timeout(PATIENCE, round(&config, options, told)).await.expect("it ends").unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! The program as a process of its own, and what it says while it runs.
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,24 @@ pub(crate) fn folder_with(config: &str) -> (TempDir, String) {
     std::fs::write(&file, config).unwrap();
     let flag = format!("--config.file={}", file.display());
     (folder, flag)
+}
+
+/// Runs a command to its end; nothing that it says is a secret.
+pub(crate) async fn run(mut command: Command) -> Output {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    for bytes in [&output.stdout, &output.stderr] {
+        secrets::look_through(&String::from_utf8_lossy(bytes));
+    }
+    output
+}
+
+pub(crate) fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
 }
 
 /// A running program, with the address that it logged.

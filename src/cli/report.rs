@@ -1,0 +1,12 @@
+//! The form of the findings of `gate`.
+
+use clap::ValueEnum;
+
+/// The form of the findings of `gate`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Report {
+    /// A line for each.
+    Text,
+    /// JUnit XML, as pipelines show it.
+    Junit,
+}
