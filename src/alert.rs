@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use crate::backup::BackupType;
 use crate::clock::{moment, seconds};
 use crate::config::duration::{print, print_age};
+use crate::size;
 use crate::snapshot::{Shown, ShownType};
-
-pub(crate) mod size;
 
 /// An alert that can be judged from one reading.
 #[derive(Debug, Eq, PartialEq)]
@@ -126,7 +125,8 @@ impl Known<'_> {
     }
 }
 
-static FAILED: Alert = warning("DatabaseBackupFailed", HOUR);
+/// The last finished attempt failed.
+pub static FAILED: Alert = warning("DatabaseBackupFailed", HOUR);
 
 fn failed(known: &Known<'_>) -> Option<Condition> {
     let holds = known.of.summary.last_attempt_success == Some(false) && !known.is_old();
@@ -137,7 +137,8 @@ fn failed(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static FAILING: Alert = critical("DatabaseBackupFailing", 15 * MINUTE);
+/// Three or more attempts failed in a row.
+pub static FAILING: Alert = critical("DatabaseBackupFailing", 15 * MINUTE);
 
 fn failing(known: &Known<'_>) -> Option<Condition> {
     let failures = known.of.summary.failures_since_last_success.filter(|it| *it >= 3)?;
@@ -151,7 +152,8 @@ fn failing(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static STALE: Alert = warning("DatabaseBackupStale", 15 * MINUTE);
+/// The last success is older than its objective.
+pub static STALE: Alert = warning("DatabaseBackupStale", 15 * MINUTE);
 
 fn stale(known: &Known<'_>) -> Option<Condition> {
     let (age, most) = (known.age()?, known.max_age()?);
@@ -164,7 +166,8 @@ fn stale(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static VERY_STALE: Alert = critical("DatabaseBackupVeryStale", 15 * MINUTE);
+/// It is older than twice that.
+pub static VERY_STALE: Alert = critical("DatabaseBackupVeryStale", 15 * MINUTE);
 
 fn very_stale(known: &Known<'_>) -> Option<Condition> {
     let (age, most) = (known.age()?, known.max_age()?);
@@ -178,7 +181,8 @@ fn very_stale(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static MISSING: Alert = critical("DatabaseBackupMissing", 25 * MINUTE);
+/// There is no success, although one is expected.
+pub static MISSING: Alert = critical("DatabaseBackupMissing", 25 * MINUTE);
 
 fn missing(known: &Known<'_>) -> Option<Condition> {
     let most = known.max_age()?;
@@ -196,7 +200,8 @@ fn missing(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static RUNNING_TOO_LONG: Alert = warning("DatabaseBackupRunningTooLong", 15 * MINUTE);
+/// One does not end.
+pub static RUNNING_TOO_LONG: Alert = warning("DatabaseBackupRunningTooLong", 15 * MINUTE);
 
 fn running_too_long(known: &Known<'_>) -> Option<Condition> {
     let running = between(known.of.summary.running_since?, known.of.observed);
@@ -216,10 +221,19 @@ fn running_too_long(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static SIZE_DROPPED: Alert = warning("DatabaseBackupSizeDropped", 15 * MINUTE);
+/// Of the last success and the usual one in bytes, if both are known. Manual backups are made at odd
+/// moments, and incrementals are as large as what was written.
+fn sizes(of: &ShownType<'_>) -> Option<(f64, f64)> {
+    let size = of.summary.last_success?.bytes?;
+    let usual = of.summary.size_baseline?.bytes();
+    (of.backup_type.name == SIZED).then_some((size as f64, usual))
+}
+
+/// The last success is much smaller than usual.
+pub static SIZE_DROPPED: Alert = warning("DatabaseBackupSizeDropped", 15 * MINUTE);
 
 fn size_dropped(known: &Known<'_>) -> Option<Condition> {
-    let (size, usual) = size::of(known.of)?;
+    let (size, usual) = sizes(known.of)?;
     (size / usual < 0.5).then(|| {
         let (size, usual) = (size::print(size), size::print(usual));
         let why = format!("the last success has {size}, less than half of the usual {usual}");
@@ -227,10 +241,11 @@ fn size_dropped(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static SIZE_GREW: Alert = info("DatabaseBackupSizeGrew", 15 * MINUTE);
+/// It is much larger.
+pub static SIZE_GREW: Alert = info("DatabaseBackupSizeGrew", 15 * MINUTE);
 
 fn size_grew(known: &Known<'_>) -> Option<Condition> {
-    let (size, usual) = size::of(known.of)?;
+    let (size, usual) = sizes(known.of)?;
     (size / usual > 3.0).then(|| {
         let (size, usual) = (size::print(size), size::print(usual));
         let why = format!("the last success has {size}, more than three times the usual {usual}");
@@ -238,7 +253,8 @@ fn size_grew(known: &Known<'_>) -> Option<Condition> {
     })
 }
 
-static POLICY_DISABLED: Alert = critical("DatabaseBackupPolicyDisabled", HOUR);
+/// The cloud makes no backups by itself.
+pub static POLICY_DISABLED: Alert = critical("DatabaseBackupPolicyDisabled", HOUR);
 
 fn policy_disabled(shown: &Shown<'_>) -> Option<Condition> {
     let policy = shown.state.policy.value()?;
@@ -246,7 +262,8 @@ fn policy_disabled(shown: &Shown<'_>) -> Option<Condition> {
     holds.then(|| hold(&POLICY_DISABLED, "its automated backup policy is off".to_owned()))
 }
 
-static RESTORE_POINT_LAGGING: Alert = warning("DatabaseRestorePointLagging", 30 * MINUTE);
+/// The newest point to restore to lags.
+pub static RESTORE_POINT_LAGGING: Alert = warning("DatabaseRestorePointLagging", 30 * MINUTE);
 
 fn restore_point_lagging(shown: &Shown<'_>) -> Option<Condition> {
     let (asked, window) = shown.state.restore_window.answer.as_ref()?;
@@ -263,14 +280,16 @@ fn restore_point_lagging(shown: &Shown<'_>) -> Option<Condition> {
     })
 }
 
-static NOT_FOUND: Alert = warning("DatabaseInstanceNotFound", HOUR);
+/// The cloud does not have the instance.
+pub static NOT_FOUND: Alert = warning("DatabaseInstanceNotFound", HOUR);
 
 fn not_found(shown: &Shown<'_>) -> Option<Condition> {
     let holds = shown.is_found == Some(false);
     holds.then(|| hold(&NOT_FOUND, "the cloud does not have it, or not any more".to_owned()))
 }
 
-static NOT_MONITORED: Alert = info("DatabaseInstanceNotMonitored", 24 * HOUR);
+/// Nobody watches it.
+pub static NOT_MONITORED: Alert = info("DatabaseInstanceNotMonitored", 24 * HOUR);
 
 impl Alert {
     /// The name of its runbook's file.
@@ -315,6 +334,8 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: f64 = 86_400.0;
 /// A younger instance need not have a backup yet.
 const YOUNG: f64 = 2.0 * DAY;
+/// The type whose sizes can be compared.
+const SIZED: &str = "auto";
 /// The types that are made again if they fail.
 const REPEATED: [&str; 3] = ["auto", "auto_metadata", "incremental"];
 

@@ -17,6 +17,7 @@
 // Words.
 pub mod build;
 pub mod clock;
+pub mod size;
 pub mod hash;
 pub mod schedule;
 pub mod shard;

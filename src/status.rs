@@ -3,6 +3,7 @@
 
 mod mark;
 mod query;
+pub mod reason;
 mod report;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::alert::{self, Condition};
+use crate::backup::InstanceId;
 use crate::clock;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
@@ -62,8 +65,8 @@ pub struct Entry<'a> {
     pub project: &'a str,
     /// The name of its product.
     pub product: &'static str,
-    /// Its id; empty for a list.
-    pub id: &'a str,
+    /// Which one; none for a list.
+    pub instance: Option<&'a InstanceId>,
     /// Its name; empty for a list.
     pub name: &'a str,
     /// Name and version of its engine, if anybody has told.
@@ -76,6 +79,8 @@ pub struct Entry<'a> {
     pub state: Option<&'a TargetState>,
     /// Its types, by name.
     pub types: Vec<EntryType<'a>>,
+    /// The conditions of the shipped alerts that hold for it.
+    pub conditions: Vec<Condition>,
     /// What is to be said of it, or of any of its types.
     pub marks: Marks,
 }
@@ -131,7 +136,9 @@ impl<'a> Status<'a> {
 
     /// An instance, by its ids.
     pub fn find(&self, project: &str, product: &str, id: &str) -> Option<&Entry<'a>> {
-        self.entries.iter().find(|it| it.id == id && it.project == project && it.product == product)
+        self.entries
+            .iter()
+            .find(|it| it.id() == id && it.project == project && it.product == product)
     }
 }
 
@@ -141,7 +148,7 @@ impl Totals {
         Self {
             instances: entries
                 .iter()
-                .filter(|entry| !entry.id.is_empty() && entry.state.is_some())
+                .filter(|entry| entry.instance.is_some() && entry.state.is_some())
                 .count(),
             stale: count(Mark::Stale),
             failing: count(Mark::Failing),
@@ -154,15 +161,19 @@ impl Totals {
 
 impl<'a> Entry<'a> {
     fn shown(shown: Shown<'a>, now: Timestamp) -> Self {
-        let Shown { state, id, name, engine, status, created, is_found, types, .. } = shown;
-        let product = state.target.product;
-        let marked = |of| EntryType { marks: Marks::of_type(&of, product, created, now), of };
+        let conditions = alert::conditions(&shown, now);
+        let Shown { state, id, name, engine, status, created, types, .. } = shown;
+        let marked = |of: ShownType<'a>| EntryType {
+            marks: Marks::of_conditions(&conditions, Some(of.backup_type))
+                .and(Marks::of_type(&of, now)),
+            of,
+        };
         let types: Vec<EntryType<'a>> = types.into_iter().map(marked).collect();
-        let own = Marks::of_poll(state, now).with(Mark::NotFound, is_found == Some(false));
+        let own = Marks::of_poll(state, now).and(Marks::of_conditions(&conditions, None));
         Self {
             project: &state.target.project,
-            product: product.name,
-            id: id.as_str(),
+            product: state.target.product.name,
+            instance: Some(id),
             name,
             engine,
             status,
@@ -170,6 +181,7 @@ impl<'a> Entry<'a> {
             state: Some(state),
             marks: types.iter().fold(own, |marks, it| marks.and(it.marks)),
             types,
+            conditions,
         }
     }
 
@@ -178,15 +190,21 @@ impl<'a> Entry<'a> {
         Self {
             project: &state.target.project,
             product: state.target.product.name,
-            id: state.target.instance_id(),
+            instance: state.target.instance.as_ref().map(|instance| &instance.id),
             name: state.target.instance_name(),
             engine: None,
             status: None,
             created: None,
             state: Some(state),
             types: Vec::new(),
+            conditions: Vec::new(),
             marks: Marks::of_poll(state, now),
         }
+    }
+
+    /// Its id; empty for a list.
+    pub fn id(&self) -> &'a str {
+        self.instance.map_or("", InstanceId::as_str)
     }
 
     /// Begin and end of the window of the next automated backup, if the instance's policy is known.
@@ -195,17 +213,19 @@ impl<'a> Entry<'a> {
     }
 
     fn unmonitored(estate: &'a Estate, listed: &'a ListedInstance) -> Self {
+        let conditions = vec![alert::unmonitored()];
         Self {
             project: &estate.census.project,
             product: estate.census.product.name,
-            id: listed.id.as_str(),
+            instance: Some(&listed.id),
             name: listed.name.as_deref().unwrap_or(listed.id.as_str()),
             engine: listed.engine.as_ref().map(|it| (&*it.name, &*it.version)),
             status: listed.status.as_deref(),
             created: listed.created,
             state: None,
             types: Vec::new(),
-            marks: Marks::default().with(Mark::Unmonitored, true),
+            marks: Marks::of_conditions(&conditions, None),
+            conditions,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `explain`: what was read of a project or an instance, what follows from it, and why.
 
-mod reason;
 mod sheet;
 
 use std::process::ExitCode;

@@ -1,23 +1,26 @@
 //! What there is to say of an instance in one word, the worst first.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::backup::Times;
+use crate::alert::{self, Alert, Condition};
+use crate::backup::BackupType;
 use crate::clock::age;
-use crate::product::Product;
 use crate::snapshot::{ShownType, TargetState};
 
 /// Something to be said of an instance, or of one of its types of backups.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Mark {
-    /// The last finished backup failed. What nobody expects counts for a day.
+    /// The last finished backup failed, or several since the last success. What nobody expects counts for
+    /// a day.
     Failing,
     /// The last success is older than the objective, or there is none. While an instance is too young to
     /// have one, it is not missed.
     Stale,
+    /// The condition of another shipped alert holds: one does not end, its size is not the usual one, the
+    /// policy is off, the restorable point lags.
+    Alerting,
     /// No poll has succeeded for three intervals, or none ever did.
     Blind,
     /// The last poll failed, or a lookup beside it.
@@ -34,9 +37,10 @@ pub enum Mark {
 
 impl Mark {
     /// All, the worst first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failing,
         Self::Stale,
+        Self::Alerting,
         Self::Blind,
         Self::PollFailing,
         Self::NotFound,
@@ -50,6 +54,7 @@ impl Mark {
         match self {
             Self::Failing => "failing",
             Self::Stale => "stale",
+            Self::Alerting => "alerting",
             Self::Blind => "blind",
             Self::PollFailing => "poll_failing",
             Self::NotFound => "not_found",
@@ -62,14 +67,31 @@ impl Mark {
     /// What it means.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Failing => "the last finished backup failed",
+            Self::Failing => "the last finished backup failed, or several since the last success",
             Self::Stale => "the last success is older than its objective, or missing",
+            Self::Alerting => "the condition of another alert holds",
             Self::Blind => "not read successfully for three intervals, or never",
             Self::PollFailing => "the last poll failed, or a lookup beside it",
             Self::NotFound => "the cloud does not have it",
             Self::Unmonitored => "it is in the cloud, and nobody watches it",
             Self::Running => "a backup is being made",
             Self::Waiting => "not polled yet",
+        }
+    }
+
+    /// What an alert says of an instance whose condition it is.
+    pub fn of_alert(alert: &Alert) -> Self {
+        let is = |alerts: &[&Alert]| alerts.contains(&alert);
+        if is(&[&alert::FAILED, &alert::FAILING]) {
+            Self::Failing
+        } else if is(&[&alert::STALE, &alert::VERY_STALE, &alert::MISSING]) {
+            Self::Stale
+        } else if is(&[&alert::NOT_FOUND]) {
+            Self::NotFound
+        } else if is(&[&alert::NOT_MONITORED]) {
+            Self::Unmonitored
+        } else {
+            Self::Alerting
         }
     }
 
@@ -137,35 +159,21 @@ impl Marks {
             .with(Mark::PollFailing, last_failed || lookups.into_iter().any(|count| count > 0))
     }
 
-    /// Those of a type of backups of an instance that was made at a time.
-    pub(super) fn of_type(
-        of: &ShownType<'_>,
-        product: &Product,
-        created: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Self {
-        let is_stale = of.max_age().is_some_and(|max_age| match of.summary.last_success {
-            Some(success) => age(now, success.end) > max_age,
-            None => created.is_none_or(|made| age(now, made) > max_age.max(YOUNG)),
-        });
+    /// Those of the conditions that are about a type, or about none.
+    pub(super) fn of_conditions(conditions: &[Condition], of: Option<BackupType>) -> Self {
+        let about = conditions.iter().filter(|it| it.backup_type == of);
+        about.fold(Self::default(), |marks, it| marks.with(Mark::of_alert(it.alert), true))
+    }
+
+    /// Those of a type besides its conditions. By now a success may be too old although it was not when
+    /// the cloud was last read.
+    pub(super) fn of_type(of: &ShownType<'_>, now: Timestamp) -> Self {
+        let is_old = |max_age| of.summary.last_success.is_some_and(|it| age(now, it.end) > max_age);
         Self::default()
-            .with(Mark::Failing, is_failing(of, product, now))
-            .with(Mark::Stale, is_stale)
+            .with(Mark::Stale, of.max_age().is_some_and(is_old))
             .with(Mark::Running, of.summary.running_since.is_some())
     }
 }
 
-/// On-demand backups are repeated by nobody, and their records stay for months: of those that nobody
-/// expects, a failure is news for a day. The alerts do the same.
-fn is_failing(of: &ShownType<'_>, product: &Product, now: Timestamp) -> bool {
-    let is_repeated = of.backup_type == product.automated || of.backup_type.times == Times::Commit;
-    let failed = of.summary.last_attempt_success == Some(false);
-    let is_recent = of.summary.last_failure.is_none_or(|begin| age(now, begin) <= DAY);
-    failed && (is_recent || of.max_age().is_some() || is_repeated)
-}
-
 /// So many intervals without a successful poll are no chance any more.
 const BLIND_AFTER: u32 = 3;
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// An instance that is younger, or younger than its objective, may have no backup yet.
-const YOUNG: Duration = Duration::from_secs(2 * 24 * 3600);

@@ -11,7 +11,8 @@ use super::{Entry, EntryType, Mark, Status};
 /// What is asked for. The default is everything, problems first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Query {
-    /// Words that are all to be found in project, product, type, id or name, in whatever letter case.
+    /// Words that are all to be found in project, product, type, id, name or the names of alerts, in
+    /// whatever letter case.
     pub words: String,
     /// What is to be said of an instance.
     pub state: Option<Mark>,
@@ -125,7 +126,7 @@ impl Sort {
 }
 
 fn name<'a>(entry: &Entry<'a>) -> (&'a str, &'static str, &'a str, &'a str) {
-    (entry.project, entry.product, entry.name, entry.id)
+    (entry.project, entry.product, entry.name, entry.id())
 }
 
 /// The worst first, and what is well last.
@@ -224,8 +225,9 @@ impl Query {
             return false;
         }
         let told = || {
-            let names = [entry.project, entry.product, entry.id, entry.name];
-            let told: Vec<&str> = names.into_iter().chain(types()).collect();
+            let names = [entry.project, entry.product, entry.id(), entry.name];
+            let alerts = entry.conditions.iter().map(|it| it.alert.name);
+            let told: Vec<&str> = names.into_iter().chain(types()).chain(alerts).collect();
             told.join("\n").to_lowercase()
         };
         words.is_empty() || {

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Entry, EntryType, Mark, Selection, Status};
+use crate::alert::Condition;
 use crate::build;
 use crate::clock::age;
 use crate::error::Fault;
@@ -118,9 +119,12 @@ struct Instance<'a> {
     status: Option<&'a str>,
     /// When it was made.
     created: Option<Time>,
-    /// What is to be said of it or of any of its types, the worst first: `failing`, `stale`, `blind`,
-    /// `poll_failing`, `not_found`, `unmonitored`, `running`, `waiting`.
+    /// What is to be said of it or of any of its types, the worst first: `failing`, `stale`,
+    /// `alerting`, `blind`, `poll_failing`, `not_found`, `unmonitored`, `running`, `waiting`.
     states: Vec<&'static str>,
+    /// The conditions of the shipped alerts that hold for it now. An alert fires when its condition has
+    /// held for a while.
+    alerts: Vec<Alert>,
     /// How it is read; null if nobody watches it.
     poll: Option<Poll<'a>>,
     /// The window of the next automated backup, by the instance's own policy.
@@ -129,6 +133,21 @@ struct Instance<'a> {
     restore_window: Option<RestoreWindow>,
     /// Its types of backups: those that are expected, and those with a record.
     backups: Vec<Backups>,
+}
+
+/// A condition that holds.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Alert {
+    /// The name of its alert.
+    name: &'static str,
+    /// The severity of that.
+    severity: &'static str,
+    /// The type that it is about; null if it is about the instance.
+    backup_type: Option<&'static str>,
+    /// Why it holds.
+    why: String,
+    /// How long it has to hold before the alert fires.
+    fires_after_seconds: f64,
 }
 
 /// The engine of an instance.
@@ -206,7 +225,7 @@ struct RestoreWindow {
 struct Backups {
     /// Which type.
     r#type: &'static str,
-    /// What is to be said of it: `failing`, `stale`, `running`.
+    /// What is to be said of it: `failing`, `stale`, `alerting`, `running`.
     states: Vec<&'static str>,
     /// When the listing behind it was complete.
     observed: Time,
@@ -312,12 +331,13 @@ impl<'a> Instance<'a> {
         Self {
             project: entry.project,
             product: entry.product,
-            id: entry.id,
+            id: entry.id(),
             name: entry.name,
             engine: entry.engine.map(|(name, version)| Engine { name, version }),
             status: entry.status,
             created: entry.created.map(Time),
             states: entry.marks.iter().map(Mark::word).collect(),
+            alerts: entry.conditions.iter().map(Alert::new).collect(),
             poll: entry.state.map(|state| Poll::new(status, state)),
             next_planned: entry
                 .next_planned(status.now)
@@ -329,6 +349,19 @@ impl<'a> Instance<'a> {
                 end: window.end.map(Time),
             }),
             backups: selection.types(entry).map(|it| Backups::new(status.now, it)).collect(),
+        }
+    }
+}
+
+impl Alert {
+    fn new(condition: &Condition) -> Self {
+        let Condition { alert, backup_type, why } = condition;
+        Self {
+            name: alert.name,
+            severity: alert.severity,
+            backup_type: backup_type.map(|it| it.name),
+            why: why.clone(),
+            fires_after_seconds: seconds(alert.after),
         }
     }
 }

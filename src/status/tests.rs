@@ -146,8 +146,8 @@ fn a_missing_success_is_stale_unless_the_instance_is_young() {
         let state = read(&target, Vec::new());
         words(TargetState { estate: estates.first().cloned(), ..state })
     };
-    assert_eq!(born(ago(DAY * 7)), [""; 0]);
-    assert_eq!(born(ago(DAY * 7 + HOUR)), ["stale"]);
+    assert_eq!(born(ago(DAY * 7 - HOUR)), [""; 0]);
+    assert_eq!(born(ago(DAY * 7)), ["stale"]);
 }
 
 #[test]
@@ -169,6 +169,36 @@ fn a_failed_backup_on_demand_is_failing_for_a_day() {
         |age| vec![TypeReading::of(AUTO, success(HOUR)), TypeReading::of(MANUAL, failure(age))];
     assert_eq!(words_of(with(DAY)), ["failing"]);
     assert_eq!(words_of(with(DAY + HOUR)), [""; 0]);
+}
+
+#[test]
+fn several_failures_before_the_last_attempt_that_completed_are_none_and_after_a_success_they_are() {
+    let mended = Summary { failures_since_last_success: Some(0), ..success(HOUR) };
+    assert_eq!(words_of(of(AUTO, mended)), [""; 0]);
+    let failing = Summary { failures_since_last_success: Some(3), ..success(HOUR) };
+    assert_eq!(words_of(of(AUTO, failing)), ["failing"], "whatever the last attempt");
+}
+
+#[test]
+fn a_success_that_grew_too_old_since_the_cloud_was_read_is_stale_before_any_alert_is() {
+    let [target] = <[_; 1]>::try_from(configured(&["db"])).unwrap();
+    let state = read(&target, of(AUTO, success(HOUR)));
+    let snapshot = snapshot(vec![state]);
+    let later = now() + DAY;
+    let status = Status::new(&snapshot, later, Instant::now(), |_| Duration::ZERO);
+    let [entry] = <[_; 1]>::try_from(status.entries).unwrap();
+    assert!(entry.marks.has(Mark::Stale) && entry.marks.has(Mark::Blind));
+    assert_eq!(entry.conditions, []);
+}
+
+#[test]
+fn the_condition_of_any_other_alert_is_a_problem_with_its_name() {
+    let stuck = Summary { running_since: Some(ago(HOUR * 7)), ..success(HOUR) };
+    let snapshot = snapshot(vec![read(&configured(&["db"])[0], of(AUTO, stuck))]);
+    let status = status(&snapshot);
+    assert_eq!(found(&status, "state=alerting"), ["db"]);
+    assert_eq!(found(&status, "q=RunningTooLong"), ["db"]);
+    assert!(Mark::Alerting.is_problem());
 }
 
 #[test]
@@ -274,7 +304,7 @@ fn an_instance_is_found_by_all_of_what_it_is_known_by() {
 
 fn found(status: &Status<'_>, query: &str) -> Vec<String> {
     let query = Query::parse(query).unwrap();
-    query.select(status).entries.iter().map(|entry| entry.id.to_owned()).collect()
+    query.select(status).entries.iter().map(|entry| entry.id().to_owned()).collect()
 }
 
 #[test]
@@ -357,7 +387,7 @@ fn pages_part_what_was_found_and_one_behind_the_last_is_empty() {
 fn a_query_that_means_nothing_is_refused_with_what_could_be_meant() {
     for (query, text) in [
         ("stat=blind", "there is no parameter `stat`; there are: q, state, project"),
-        ("state=blnd", "`state` is not `blnd`, but one of: failing, stale, blind"),
+        ("state=blnd", "`state` is not `blnd`, but one of: failing, stale, alerting, blind"),
         ("sort=worst", "`sort` is not `worst`, but one of: problem, name"),
         ("page=0", "`page` is not `0`, but one of: the numbers from 1 to "),
         ("per_page=1001", "`per_page` is not `1001`, but one of: the numbers from 1 to 1000"),

@@ -4,14 +4,15 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::reason;
-use crate::alert::{self, Condition, size};
+use crate::alert::{self, Condition};
 use crate::app::round::Round;
 use crate::clock::{age, moment};
 use crate::command::asked::{Left, Subject};
 use crate::config::duration::{print, print_age};
 use crate::error::{Fault, one_line};
+use crate::size;
 use crate::snapshot::{Shown, ShownType, TargetState};
+use crate::status::reason;
 use crate::summary::{MOST_RECORDS, Record};
 
 /// The whole text: an instance after the other, and behind them what could not be read at all.
@@ -165,7 +166,7 @@ impl Sheet {
     fn backup_type(&mut self, shown: &Shown<'_>, of: &ShownType<'_>) {
         let summary = of.summary;
         self.line(1, of.backup_type.name, "");
-        self.line(2, "objective", &reason::objective(shown, of));
+        self.line(2, "objective", &reason::objective(shown.state, shown.id, of));
         let success = match summary.last_success {
             None => "none".to_owned(),
             Some(success) => {

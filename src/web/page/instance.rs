@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::frame;
-use super::overview::{errors, polls};
-use super::text::{ago, bytes, marks, short, time};
+use super::overview::{about, errors, polls, unexpected};
+use super::text::{ago, marks, short, time};
 use super::timeline::timeline;
+use crate::alert::Condition;
 use crate::backup::{Status as State, Times};
 use crate::clock::age;
 use crate::config::duration::print;
-use crate::status::{Entry, EntryType, Status};
+use crate::size;
+use crate::status::{Entry, EntryType, Status, reason};
 use crate::summary::{MOST_RECORDS, Record};
 
 /// The page of an instance.
@@ -22,13 +24,14 @@ pub(in crate::web) fn instance(
     let now = status.now;
     let content = html! {
         p { a href="/" { "All instances" } }
-        h1 { (entry.name) " " (marks(entry.marks)) }
+        h1 { (entry.name) " " (marks(entry.marks, entry.conditions.iter())) }
         p { "Times are UTC; this page is of " (time(now)) "." }
         (facts(status, entry))
         @if entry.state.is_none() {
             p.notice { "Nobody watches this instance: it is neither configured nor discovered." }
         }
-        @for it in &entry.types { (section(now, it)) }
+        (alerts(entry))
+        @for it in &entry.types { (section(now, entry, it)) }
     };
     frame(&format!("{} · clouddb-backup-exporter", entry.name), telemetry_path, &content)
 }
@@ -38,7 +41,7 @@ fn facts(status: &Status<'_>, entry: &Entry<'_>) -> Markup {
     html! {
         dl {
             dt { "Project, product" } dd { (entry.project) "/" (entry.product) }
-            dt { "Id" } dd { code { (entry.id) } }
+            dt { "Id" } dd { code { (entry.id()) } }
             @if let Some((engine, version)) = entry.engine.filter(|(name, _)| !name.is_empty()) {
                 dt { "Engine" } dd { (engine) " " (version) }
             }
@@ -80,7 +83,26 @@ fn facts(status: &Status<'_>, entry: &Entry<'_>) -> Markup {
     }
 }
 
-fn section(now: Timestamp, typed: &EntryType<'_>) -> Markup {
+/// The conditions that hold, for whoever got a message with the name of an alert.
+fn alerts(entry: &Entry<'_>) -> Markup {
+    html! {
+        @if !entry.conditions.is_empty() {
+            h2 { "Conditions of alerts that hold" }
+            ul {
+                @for Condition { alert, backup_type, why } in &entry.conditions {
+                    li {
+                        strong { (alert.name) }
+                        @if let Some(backup_type) = backup_type { " of " (backup_type) }
+                        ": " (why) " "
+                        small { (alert.severity) ", fires after " (print(alert.after)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn section(now: Timestamp, entry: &Entry<'_>, typed: &EntryType<'_>) -> Markup {
     let (of, summary) = (&typed.of, typed.of.summary);
     let objective = of.objective.and_then(|it| it.max_age.zip(Some(it.origin)));
     let counts: Vec<String> = summary
@@ -91,7 +113,7 @@ fn section(now: Timestamp, typed: &EntryType<'_>) -> Markup {
         .collect();
     html! {
         section {
-            h2 { (of.backup_type) " " (marks(typed.marks)) }
+            h2 { (of.backup_type) " " (marks(typed.marks, about(entry, Some(typed)))) }
             p {
                 @match summary.last_success {
                     None => "No completed backup",
@@ -103,6 +125,7 @@ fn section(now: Timestamp, typed: &EntryType<'_>) -> Markup {
                     "; at most " (print(max_age)) " (" (origin) ")"
                 } @else {
                     "; none is expected"
+                    @if let Some(why) = unexpected(entry, typed) { ", " (why) }
                 }
                 @if let Some(failures @ 1..) = summary.failures_since_last_success {
                     "; " (failures) " failed since"
@@ -120,6 +143,7 @@ fn section(now: Timestamp, typed: &EntryType<'_>) -> Markup {
 }
 
 fn records(records: &[Record], times: Times) -> Markup {
+    let success = records.iter().find(|it| it.is_last_success);
     html! {
         table.records role="table" {
             caption { "The newest records, at most " (MOST_RECORDS) }
@@ -141,8 +165,9 @@ fn records(records: &[Record], times: Times) -> Markup {
                         td role="cell" data-label="Status" .late[record.status == State::Failed] {
                             (record.status.label())
                             @if record.is_last_success { ", " strong { "the last success" } }
+                            @if let Some(why) = reason::passed_over(record, success) { br; small { (why) } }
                         }
-                        td role="cell" data-label="Size" { @if let Some(count) = record.bytes { (bytes(count)) } }
+                        td role="cell" data-label="Size" { @if let Some(count) = record.bytes { (size::print(count as f64)) } }
                         td role="cell" data-label="Id" { code { (record.id) } }
                     }
                 }

@@ -8,11 +8,14 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::frame;
-use super::text::{ago, bytes, last_fault, marks, short, time, word};
+use super::text::{ago, last_fault, marks, short, time, word};
+use crate::alert::Condition;
 use crate::clock::age;
 use crate::config::duration::print;
 use crate::estate::Estate;
+use crate::size;
 use crate::snapshot::TargetState;
+use crate::status::reason::nothing_expected;
 use crate::status::{Entry, EntryType, Mark, Marks, Query, Selection, Sort, Status};
 
 /// The page of what was asked for.
@@ -203,14 +206,14 @@ fn group(status: &Status<'_>, selection: &Selection<'_, '_>, entry: &Entry<'_>) 
 fn named(entry: &Entry<'_>, own: Marks, rows: usize) -> Markup {
     html! {
         th role="rowheader" scope="rowgroup" rowspan=(rows) {
-            @if entry.id.is_empty() {
+            @if entry.instance.is_none() {
                 "the list of the project"
             } @else {
                 a href=(link(entry)) { (entry.name) }
             }
-            br; small { (entry.project) "/" (entry.product) br; (entry.id) }
+            br; small { (entry.project) "/" (entry.product) br; (entry.id()) }
             @if let Some(status) = entry.status { small { " " (status) } }
-            br; (marks(own))
+            br; (marks(own, about(entry, None)))
         }
     }
 }
@@ -222,7 +225,7 @@ fn link(entry: &Entry<'_>) -> String {
     let mut query = Serializer::for_suffix(path, start);
     query.append_pair("project", entry.project);
     query.append_pair("product", entry.product);
-    query.append_pair("id", entry.id);
+    query.append_pair("id", entry.id());
     query.finish()
 }
 
@@ -234,7 +237,7 @@ fn cells(now: Timestamp, entry: &Entry<'_>, typed: &EntryType<'_>) -> Markup {
         entry.state.is_some_and(|it| it.target.product.automated == typed.of.backup_type);
     let planned = entry.next_planned(now).filter(|_| is_planned);
     html! {
-        td role="cell" data-label="Type" { (typed.of.backup_type) br; (marks(typed.marks)) }
+        td role="cell" data-label="Type" { (typed.of.backup_type) br; (marks(typed.marks, about(entry, Some(typed)))) }
         td role="cell" data-label="Last success" .late[is_stale] {
             @match summary.last_success {
                 Some(success) => (ago(now, success.end)),
@@ -245,7 +248,7 @@ fn cells(now: Timestamp, entry: &Entry<'_>, typed: &EntryType<'_>) -> Markup {
             @if let Some((max_age, origin)) = typed.of.objective.and_then(|it| it.max_age.zip(Some(it.origin))) {
                 "at most " (print(max_age)) br; small { (origin) }
             } @else {
-                small { "not expected" }
+                small title=[unexpected(entry, typed)] { "not expected" }
             }
         }
         td role="cell" data-label="Next planned" {
@@ -257,6 +260,20 @@ fn cells(now: Timestamp, entry: &Entry<'_>, typed: &EntryType<'_>) -> Markup {
         }
         td role="cell" data-label="Size" { (size(typed)) }
     }
+}
+
+/// The conditions that are about a type, or about none.
+pub(super) fn about<'e>(
+    entry: &'e Entry<'_>,
+    typed: Option<&EntryType<'_>>,
+) -> impl Iterator<Item = &'e Condition> {
+    let backup_type = typed.map(|it| it.of.backup_type);
+    entry.conditions.iter().filter(move |it| it.backup_type == backup_type)
+}
+
+/// Why nothing is expected of a type.
+pub(super) fn unexpected(entry: &Entry<'_>, typed: &EntryType<'_>) -> Option<String> {
+    Some(nothing_expected(entry.state?, entry.instance?, &typed.of))
 }
 
 fn window(now: Timestamp, begin: Timestamp, end: Timestamp) -> Markup {
@@ -287,7 +304,7 @@ fn attempt(now: Timestamp, typed: &EntryType<'_>) -> Markup {
 fn size(typed: &EntryType<'_>) -> Markup {
     html! {
         @if let Some(count) = typed.of.summary.last_success.and_then(|it| it.bytes) {
-            (bytes(count))
+            (size::print(count as f64))
             @if let Some(ratio) = typed.size_ratio() {
                 br; small { (format!("{:.0} %", ratio * 100.0)) " of the baseline" }
             }

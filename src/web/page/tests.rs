@@ -141,7 +141,7 @@ fn each_type_of_an_instance_has_a_row_with_its_age_objective_and_failures() {
             "in 46m 40s 2023-11-15 01:00:00",
             "one runs for 30m",
             "1",
-            "1.5 KiB",
+            "1.46 KiB",
         ]
     );
     for other in &rows[1..] {

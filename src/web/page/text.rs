@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 use maud::{Markup, html};
 
+use crate::alert::Condition;
 use crate::clock::age;
 use crate::error::Fault;
 use crate::status::{Mark, Marks};
@@ -36,27 +37,20 @@ pub(super) fn ago(now: Timestamp, then: Timestamp) -> Markup {
     html! { (short(age(now, then))) " ago" br; small { (time(then)) } }
 }
 
-/// In the largest unit that leaves at least one: `4.1 GiB`, `812 B`.
-#[expect(clippy::cast_precision_loss, reason = "it is shown with one digit behind the point")]
-pub(super) fn bytes(count: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut value = count as f64;
-    let mut unit = "B";
-    for larger in units {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
-}
-
-/// Words in boxes; each says what it means.
-pub(super) fn marks(marks: Marks) -> Markup {
+/// Words in boxes; each says what it means. Of other alerts than those that a word stands for there are
+/// the names.
+pub(super) fn marks<'a>(marks: Marks, conditions: impl Iterator<Item = &'a Condition>) -> Markup {
+    let others = conditions.filter(|it| Mark::of_alert(it.alert) == Mark::Alerting);
+    let others: Vec<&Condition> = others.collect();
     html! {
         @for mark in marks.iter() {
-            span class={ "mark " (class(mark)) } title=(mark.meaning()) { (word(mark)) } " "
+            @if mark == Mark::Alerting {
+                @for Condition { alert, why, .. } in &others {
+                    span class={ "mark " (class(mark)) } title=(why) { (alert.name) } " "
+                }
+            } @else {
+                span class={ "mark " (class(mark)) } title=(mark.meaning()) { (word(mark)) } " "
+            }
         }
     }
 }
@@ -69,7 +63,7 @@ pub(super) fn word(mark: Mark) -> String {
 fn class(mark: Mark) -> &'static str {
     match mark {
         Mark::Failing | Mark::Stale | Mark::Blind | Mark::NotFound => "bad",
-        Mark::PollFailing | Mark::Unmonitored => "warn",
+        Mark::Alerting | Mark::PollFailing | Mark::Unmonitored => "warn",
         Mark::Running | Mark::Waiting => "calm",
     }
 }
@@ -107,20 +101,6 @@ mod tests {
         ];
         for (seconds, text) in cases {
             assert_eq!(short(Duration::from_secs(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn a_size_shows_the_largest_unit_that_leaves_at_least_one() {
-        let cases = [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1_500_000, "1.4 MiB"),
-            (u64::MAX, "16.0 EiB"),
-        ];
-        for (count, text) in cases {
-            assert_eq!(bytes(count), text);
         }
     }
 }

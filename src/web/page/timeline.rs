@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::text::{bytes, short};
+use super::text::short;
 use crate::backup::{Status, Times};
 use crate::clock::age;
+use crate::size;
 use crate::snapshot::ShownType;
 use crate::summary::Record;
 
@@ -67,7 +68,7 @@ pub(super) fn timeline(of: &ShownType<'_>, now: Timestamp) -> Markup {
     html! {
         figure {
             svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
-                text x=(LEFT) y="14" { "size, up to " (bytes(most_bytes)) }
+                text x=(LEFT) y="14" { "size, up to " (size::print(most_bytes as f64)) }
                 line.axis x1=(LEFT) x2=(RIGHT) y1=(SIZES.floor) y2=(SIZES.floor) {}
                 @if has_durations {
                     text x=(LEFT) y="104" { "duration, up to " (short(longest)) }
@@ -99,7 +100,7 @@ fn shape(
     longest: Duration,
     has_durations: bool,
 ) -> Markup {
-    let size = SIZES.bar(float(record.bytes.unwrap_or(0)), float(most_bytes));
+    let size = SIZES.bar(record.bytes.unwrap_or(0) as f64, most_bytes as f64);
     let duration = length(record, now).filter(|_| has_durations);
     let duration = duration.map(|it| DURATIONS.bar(it.as_secs_f64(), longest.as_secs_f64()));
     html! {
@@ -140,11 +141,6 @@ fn told(record: &Record, now: Timestamp) -> String {
     parts
         .extend(record.begin.map(|begin| format!("begun {}", begin.strftime("%Y-%m-%d %H:%M:%S"))));
     parts.extend(length(record, now).map(|length| format!("took {}", short(length))));
-    parts.extend(record.bytes.map(bytes));
+    parts.extend(record.bytes.map(|it| size::print(it as f64)));
     parts.join(", ")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a picture needs no digits")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

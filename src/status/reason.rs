@@ -1,14 +1,15 @@
 //! Why a record does not count as the last success, and why nothing is expected of a type. Pure.
 
-use crate::backup::Status;
+use crate::backup::{InstanceId, Status};
+use crate::config::duration::print;
 use crate::instance::ListedInstance;
 use crate::objective::{self, Origin};
-use crate::snapshot::{Shown, ShownType};
+use crate::snapshot::{ShownType, TargetState};
 use crate::summary::Record;
 use crate::target::Target;
 
 /// Why a record that is newer than the last success is none; no reason for one that is older.
-pub(super) fn passed_over(record: &Record, success: Option<&Record>) -> Option<&'static str> {
+pub fn passed_over(record: &Record, success: Option<&Record>) -> Option<&'static str> {
     // Without a begin nobody can tell that it is older.
     let is_newer = success.is_none_or(|success| {
         record.begin.is_none() || (record.begin, &record.id) > (success.begin, &success.id)
@@ -23,22 +24,21 @@ pub(super) fn passed_over(record: &Record, success: Option<&Record>) -> Option<&
     })
 }
 
-/// What is expected of a type, and by whom; or why nothing is.
-pub(super) fn objective(shown: &Shown<'_>, of: &ShownType<'_>) -> String {
-    use crate::config::duration::print;
+/// What is expected of a type of an instance, and by whom; or why nothing is.
+pub fn objective(state: &TargetState, id: &InstanceId, of: &ShownType<'_>) -> String {
     if let Some((objective, most)) = of.objective.and_then(|it| Some((it, it.max_age?))) {
         return format!("{} ({})", print(most), objective.origin);
     }
-    format!("none, {}", nothing_expected(shown, of))
+    format!("none, {}", nothing_expected(state, id, of))
 }
 
-fn nothing_expected(shown: &Shown<'_>, of: &ShownType<'_>) -> String {
-    let state = shown.state;
+/// Why nothing is expected of a type that has no objective.
+pub fn nothing_expected(state: &TargetState, id: &InstanceId, of: &ShownType<'_>) -> String {
     if let Some(estate) = &state.estate {
-        if estate.is_missing(shown.id) {
+        if estate.is_missing(id) {
             return "since the instance is not on the cloud's instance list".to_owned();
         }
-        let listed = estate.find(shown.id).map(|known| &known.listed);
+        let listed = estate.find(id).map(|known| &known.listed);
         let at_rest = listed.filter(|it| ListedInstance::is_at_rest(it));
         if let Some(status) = at_rest.and_then(|it| it.status.as_deref()) {
             return format!("since the instance is {status}");
