@@ -38,7 +38,7 @@ pub(super) fn ago(now: Timestamp, then: Timestamp) -> Markup {
 }
 
 /// Words in boxes; each says what it means. Of other alerts than those that a word stands for there are
-/// the names.
+/// the names, without what they all begin with.
 pub(super) fn marks<'a>(marks: Marks, conditions: impl Iterator<Item = &'a Condition>) -> Markup {
     let others = conditions.filter(|it| Mark::of_alert(it.alert) == Mark::Alerting);
     let others: Vec<&Condition> = others.collect();
@@ -46,7 +46,7 @@ pub(super) fn marks<'a>(marks: Marks, conditions: impl Iterator<Item = &'a Condi
         @for mark in marks.iter() {
             @if mark == Mark::Alerting {
                 @for Condition { alert, why, .. } in &others {
-                    span class={ "mark " (class(mark)) } title=(why) { (alert.name) } " "
+                    span class={ "mark " (class(mark)) } title=(why) { (alert.name.trim_start_matches("Database")) } " "
                 }
             } @else {
                 span class={ "mark " (class(mark)) } title=(mark.meaning()) { (word(mark)) } " "
