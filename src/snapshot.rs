@@ -242,10 +242,9 @@ impl Instance {
             status: status.and_then(|it| it.instance_status.clone()),
             types: types
                 .iter()
-                .map(|(backup_type, records)| TypeReading {
-                    backup_type: *backup_type,
-                    summary: summary::summarise(*backup_type, records, counted_from),
-                    newest: summary::newest(records),
+                .map(|(backup_type, records)| {
+                    let (summary, newest) = summary::fold(*backup_type, records, counted_from);
+                    TypeReading { backup_type: *backup_type, summary, newest }
                 })
                 .collect(),
         }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 
 use crate::backup::{Backup, BackupId, BackupType, InstanceId, Status, Times};
 
-pub use newest::{MOST as MOST_RECORDS, Record, newest};
+use newest::newest;
+pub use newest::{MOST as MOST_RECORDS, Record};
 
 /// One value per [`Status`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -106,14 +107,25 @@ impl Median {
     }
 }
 
-/// Sums up the records of one instance and type.
+/// Sums up the records of one instance and type, and gives the newest of them.
 ///
 /// Where the times are commits, only records that began at or after `counted_from` are counted;
 /// the rest, which a widened window brought, is there for the last success and the failures since.
-pub fn summarise(
+pub fn fold(
     backup_type: BackupType,
     records: &[&Backup],
     counted_from: Option<Timestamp>,
+) -> (Summary, Vec<Record>) {
+    let last_success = last_success(records);
+    let summary = summarise(backup_type, records, counted_from, last_success);
+    (summary, newest(records, last_success.map(|success| success.backup)))
+}
+
+fn summarise(
+    backup_type: BackupType,
+    records: &[&Backup],
+    counted_from: Option<Timestamp>,
+    last_success: Option<Completed<'_>>,
 ) -> Summary {
     let by_job = backup_type.times == Times::Job;
     let counted: Vec<&Backup> = records
@@ -121,7 +133,6 @@ pub fn summarise(
         .copied()
         .filter(|record| by_job || record.begin.is_none() || record.begin >= counted_from)
         .collect();
-    let last_success = last_success(records);
     let mut summary = Summary {
         last_success: last_success.map(|record| Success {
             end: record.end,

@@ -15,7 +15,7 @@ use crate::estate::Estate;
 use crate::lookup::Looked;
 use crate::policy::Plan;
 use crate::snapshot::{Instance, PollOutcome, Reading, TypeReading};
-use crate::summary::{Median, Success, Summary, summarise};
+use crate::summary::{Median, Success, Summary, fold};
 use crate::target;
 
 /// Gauges of the library, by the names of their metrics.
@@ -123,7 +123,7 @@ fn baseline() -> Option<Median> {
         unknown: None,
     };
     let records = [(1, 64), (2, 61), (3, 60), (4, 5)].map(record);
-    summarise(backup_type, &records.each_ref(), None).size_baseline
+    fold(backup_type, &records.each_ref(), None).0.size_baseline
 }
 
 /// An instance of an instance list.

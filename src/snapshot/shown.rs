@@ -47,7 +47,7 @@ pub struct ShownType<'a> {
     pub observed: Timestamp,
     /// What its records say.
     pub summary: &'a Summary,
-    /// The newest of them, see [`crate::summary::newest`].
+    /// The newest of them, see [`crate::summary::MOST_RECORDS`].
     pub newest: &'a [Record],
     /// What is expected of it, if anything.
     pub objective: Option<Objective>,

@@ -1,11 +1,12 @@
 //! The newest records of one instance and type, as people look at them: the only records that outlive a
 //! poll. Their number is bounded, so that memory follows the number of series.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::last_success;
 use crate::backup::{Backup, BackupId, Status};
 
 /// So many records of each type are kept, and the last success, should all of them be newer.
@@ -36,28 +37,62 @@ impl Record {
 }
 
 /// The records that began last, the newest in front; those that tell no begin are at the end.
-pub fn newest(records: &[&Backup]) -> Vec<Record> {
-    let newest_first =
-        |one: &&Backup, other: &&Backup| (other.begin, &other.id).cmp(&(one.begin, &one.id));
-    let mut sorted = records.to_vec();
-    if sorted.len() > MOST {
-        sorted.select_nth_unstable_by(MOST, newest_first);
-        sorted.truncate(MOST);
+pub(super) fn newest(records: &[&Backup], last_success: Option<&Backup>) -> Vec<Record> {
+    // The lists come sorted, mostly with the newest in front: then a record costs one comparison.
+    let mut front: BinaryHeap<Reverse<ByBegin<'_>>> = BinaryHeap::with_capacity(MOST);
+    for backup in records {
+        let record = Reverse(ByBegin(backup));
+        if front.len() < MOST {
+            front.push(record);
+        } else if let Some(mut oldest) = front.peek_mut()
+            && record < *oldest
+        {
+            *oldest = record;
+        }
     }
-    sorted.sort_unstable_by(newest_first);
-    let success = last_success(records).map(|it| it.backup);
+    let sorted = front.into_sorted_vec();
+    let newest = sorted.iter().map(|Reverse(ByBegin(backup))| *backup);
+    let is_it = |backup: &Backup| last_success.is_some_and(|success| success.id == backup.id);
     // It began before all of those, or it would be among them.
-    let is_among = sorted.iter().any(|it| success.is_some_and(|success| it.id == success.id));
-    sorted.extend(success.filter(|_| !is_among));
-    let record = |backup: &&Backup| Record {
+    let behind = last_success.filter(|_| !newest.clone().any(is_it));
+    let record = |backup: &Backup| Record {
         id: backup.id.clone(),
         status: backup.status,
-        is_last_success: success.is_some_and(|success| success.id == backup.id),
+        is_last_success: is_it(backup),
         begin: backup.begin,
         end: backup.end,
         bytes: backup.bytes,
     };
-    sorted.iter().map(record).collect()
+    newest.chain(behind).map(record).collect()
+}
+
+/// A record, ordered by its begin.
+struct ByBegin<'a>(&'a Backup);
+
+impl ByBegin<'_> {
+    fn order(&self) -> (Option<Timestamp>, &BackupId) {
+        (self.0.begin, &self.0.id)
+    }
+}
+
+impl Eq for ByBegin<'_> {}
+
+impl Ord for ByBegin<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialEq for ByBegin<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl PartialOrd for ByBegin<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +101,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::last_success;
     use super::*;
     use crate::backup::{BackupType, InstanceId, Origin, Times};
 
@@ -84,7 +120,8 @@ mod tests {
     }
 
     fn kept(backups: &[Backup]) -> Vec<Record> {
-        newest(&backups.iter().collect::<Vec<_>>())
+        let backups: Vec<&Backup> = backups.iter().collect();
+        newest(&backups, last_success(&backups).map(|success| success.backup))
     }
 
     #[test]

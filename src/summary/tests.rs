@@ -43,11 +43,11 @@ fn sized(mut backup: Backup, bytes: u64) -> Backup {
 }
 
 fn of(records: &[Backup]) -> Summary {
-    summarise(AUTO, &records.iter().collect::<Vec<_>>(), None)
+    fold(AUTO, &records.iter().collect::<Vec<_>>(), None).0
 }
 
 fn of_incrementals(records: &[Backup], counted_from: i64) -> Summary {
-    summarise(INCREMENTAL, &records.iter().collect::<Vec<_>>(), Some(at(counted_from)))
+    fold(INCREMENTAL, &records.iter().collect::<Vec<_>>(), Some(at(counted_from))).0
 }
 
 fn count(summary: &Summary, status: Status) -> u64 {
@@ -378,7 +378,7 @@ proptest! {
     fn both_implementations_agree(records in records(), from in 0_i64..30, by_job: bool) {
         let backup_type = if by_job { AUTO } else { INCREMENTAL };
         let from = Some(at(from));
-        let ours = summarise(backup_type, &records.iter().collect::<Vec<_>>(), from);
+        let (ours, _) = fold(backup_type, &records.iter().collect::<Vec<_>>(), from);
         prop_assert_eq!(ours, naive::summarise(by_job, &records, from));
     }
 
