@@ -7,6 +7,7 @@ use crate::tool::text;
 /// the test, and what that must hold for this to be true.
 #[rustfmt::skip]
 const TESTED: &[(&str, &str, &str, &str)] = &[
+    ("docs/alerts.md", "promtool test rules tests/deploy/rules/*.yml", "tests/deploy/rules.rs", ".args([\"test\", \"rules\""),
     ("docs/install.md", "helm upgrade --install backups", "tests/deploy/chart/guide.rs", "helm upgrade --install backups"),
     ("docs/install.md", "podman build ", "tests/deploy/image.rs", "command(DOCUMENT, SECTION, \"podman build \")"),
     ("docs/install.md", "podman run ", "tests/deploy/image.rs", "command(DOCUMENT, SECTION, \"podman run \")"),

@@ -191,10 +191,10 @@ fn each_kind_of_file_is_known_and_a_wrong_one_is_told() {
         assert_eq!(told(good), Ok(()), "{good}");
     }
     for (wrong, part) in [
-        ("projects: [{ nmae: a }]", "nmae"),
+        ("projects: [{ title: a }]", "title"),
         ("scrape_configs: [{ job: a }]", "job"),
         ("inhibit_rules: [{ sauce_matchers: [] }]", "sauce_matchers"),
-        ("livenessProbe: { tcpSoket: {} }", "tcpSoket"),
+        ("livenessProbe: { tcpPlug: {} }", "tcpPlug"),
         ("- { alert: A, expr: \"sum(\" }", "parse error"),
         ("tls_server_config: { cert_fil: a }", "cert_fil"),
         ("replicas: many", "replicas"),
