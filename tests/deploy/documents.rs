@@ -67,7 +67,7 @@ fn nothing_wrong(wrong: &[String]) {
 fn every_block_is_one_that_something_holds() {
     let blocks: Vec<Block> = documents().into_iter().flat_map(|it| Block::all(&it)).collect();
     assert!(blocks.len() > 100, "{}", blocks.len());
-    let wrong: Vec<String> = blocks.iter().filter_map(|it| unknown(it)).collect();
+    let wrong: Vec<String> = blocks.iter().filter_map(unknown).collect();
     nothing_wrong(&wrong);
 }
 
@@ -88,7 +88,7 @@ fn unknown(block: &Block) -> Option<String> {
 fn a_block_that_nothing_holds_is_told_with_its_place_and_what_to_do() {
     let page = "# A\n\n```rust\nfn main() {}\n```\n\n```sh\ntrue\n```\n\n```\nnothing\n```\n";
     let blocks = Block::read("docs/a.md", page);
-    let wrong: Vec<String> = blocks.iter().filter_map(|it| unknown(it)).collect();
+    let wrong: Vec<String> = blocks.iter().filter_map(unknown).collect();
     assert_eq!(wrong.len(), 2, "{wrong:?}");
     assert!(wrong[0].starts_with("docs/a.md:3: ") && wrong[0].contains("\"rust\""), "{wrong:?}");
     assert!(wrong[1].starts_with("docs/a.md:11: "), "{wrong:?}");

@@ -80,7 +80,7 @@ fn neutral(line: &str) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  | {line}\n")).collect()
+    text.lines().flat_map(|line| ["  | ", line, "\n"]).collect()
 }
 
 #[test]

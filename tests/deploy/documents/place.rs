@@ -88,13 +88,13 @@ impl Place {
 
 /// The config of the README with these instances in the place of those that are discovered.
 fn many(count: u32) -> String {
-    let instances: String =
+    let instances: Vec<String> =
         (0..count).map(|at| format!("        - {{ id: {at:032x}in01 }}\n")).collect();
     let readme = readme_config();
     let (config, _) = readme.split_once("      discover: true\n").expect("it discovers");
     let config =
         config.replace("password_file: /var/run/secrets/shop/password", "password: of-nobody");
-    format!("{config}      instances:\n{instances}")
+    format!("{config}      instances:\n{}", instances.concat())
 }
 
 /// The first config of the README.

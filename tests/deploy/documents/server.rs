@@ -76,7 +76,7 @@ fn uncommented(command: &str) -> &str {
 /// What it shows may be mixed with its log, which grows.
 fn without_log(said: &str) -> String {
     let is_log = |line: &&str| line.starts_with("ts=") || line.starts_with("time=");
-    said.lines().filter(|line| !is_log(line)).map(|line| format!("{line}\n")).collect()
+    said.lines().filter(|line| !is_log(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
 #[test]

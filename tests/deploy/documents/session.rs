@@ -48,7 +48,9 @@ impl Session {
         command.args(["--kill-child", "--mount-proc", "sh", "-c", MACHINE, "sh"]);
         command.args([folder, &checkout(".tools"), changes]);
         command.arg(env!("CARGO_BIN_EXE_clouddb-backup-exporter"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).env_remove("CLOUDDB_SHARD_COUNT");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Nothing of the one who runs the tests, such as a proxy.
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
         let mut shell = command.spawn().expect("unshare is of util-linux");
         let stdin = shell.stdin.take().unwrap();
         let stdout = shell.stdout.take().unwrap();
