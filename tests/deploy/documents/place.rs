@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub(super) session: Session,
     /// What the documents say of the cloud, and what is true of the simulated one.
     cloud: Vec<(&'static str, String)>,
+    /// What its config is, if it is not that of the README.
+    with: Option<String>,
     folder: TempDir,
     _changes: TempDir,
 }
@@ -43,20 +45,27 @@ impl Place {
         copy("deploy/grafana/clouddb-backups.json", &folder, "clouddb-backups.json");
         let mut session = Session::start(folder.path(), changes.path());
         let cloud = simulated(&mut session);
-        let place = Self { session, cloud, folder, _changes: changes };
+        // It has no config yet.
+        let with = Some(String::new());
+        let mut place = Self { session, cloud, with, folder, _changes: changes };
         // What the documents have built.
         let release = place.folder.path().join("target/release");
         fs::create_dir_all(&release).unwrap();
         symlink("/usr/local/bin/clouddb-backup-exporter", release.join("clouddb-backup-exporter"))
             .unwrap();
         fs::write(place.folder.path().join("password"), estate::PASSWORD).unwrap();
+        place.configure(None).unwrap();
         place
     }
 
-    /// Puts the config in its place: that of the README, or one with so many instances as is said.
-    pub(super) fn configure(&self, with: Option<&str>) -> Result<(), String> {
+    /// Puts another config in its place if another one is asked for: that of the README, or one with so many
+    /// instances as is said.
+    pub(super) fn configure(&mut self, with: Option<&str>) -> Result<(), String> {
+        if self.with.as_deref() == with {
+            return Ok(());
+        }
         let config = match with {
-            None => self.config(),
+            None => self.here(&readme_config()),
             Some(with) => {
                 let count = with.strip_suffix(" instances").and_then(|it| it.parse().ok());
                 many(
@@ -65,24 +74,15 @@ impl Place {
                 )
             }
         };
+        let config = config.replace("/var/run/secrets/shop/password", "password");
         fs::write(self.folder.path().join("config.yaml"), config).unwrap();
+        self.with = with.map(str::to_owned);
         Ok(())
     }
 
     /// The command, or the config, with the simulated cloud in the place of the real one.
     pub(super) fn here(&self, text: &str) -> String {
         self.cloud.iter().fold(text.to_owned(), |text, (real, here)| text.replace(real, here))
-    }
-
-    /// The config of the README, with the cloud, the project and the password that there are here.
-    fn config(&self) -> String {
-        let told = readme_config();
-        let at = |key: &str| -> String {
-            let (_, rest) =
-                told.split_once(&format!("{key}: ")).unwrap_or_else(|| panic!("{key} in {told}"));
-            rest.lines().next().unwrap().to_owned()
-        };
-        self.here(&told).replace(&at("password_file"), "password")
     }
 }
 
@@ -92,8 +92,6 @@ fn many(count: u32) -> String {
         (0..count).map(|at| format!("        - {{ id: {at:032x}in01 }}\n")).collect();
     let readme = readme_config();
     let (config, _) = readme.split_once("      discover: true\n").expect("it discovers");
-    let config =
-        config.replace("password_file: /var/run/secrets/shop/password", "password: of-nobody");
     format!("{config}      instances:\n{}", instances.concat())
 }
 
