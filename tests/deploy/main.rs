@@ -9,6 +9,7 @@
 
 mod container;
 mod document;
+mod documents;
 mod machine;
 mod resources;
 mod scrape;

@@ -99,20 +99,10 @@ fn the_pages_name_only_metrics_that_exist() {
 }
 
 #[test]
-fn every_query_of_a_runbook_is_one() {
-    let mut rules = Vec::new();
+fn every_runbook_has_a_query() {
     for (alert, ..) in CONTRACT {
-        let queries = fences(&runbook(alert), "promql");
-        assert!(alert == "BackupExporterUnknownValues" || !queries.is_empty(), "{alert}");
-        for query in queries {
-            rules.push(serde_json::json!({ "record": format!("of:{alert}"), "expr": query }));
-        }
+        assert!(!fences(&runbook(alert), "promql").is_empty(), "{alert}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("queries.yml");
-    let groups = serde_json::json!({ "groups": [{ "name": "queries", "rules": rules }] });
-    fs::write(&file, groups.to_string()).unwrap();
-    succeed(tool("usr/bin/promtool").args(["check", "rules", "--lint=none"]).arg(&file));
 }
 
 #[test]
@@ -131,27 +121,6 @@ fn every_command_of_the_program_in_the_pages_is_one_that_it_has() {
     assert!(commands.len() >= 3, "{commands:?}");
     for command in commands {
         succeed(Command::new(PROGRAM).args(command.split(' ')).arg("--help"));
-    }
-}
-
-#[test]
-fn every_link_of_the_pages_leads_somewhere() {
-    for (name, page) in pages() {
-        let folder = if name == ALERTS { Path::new("docs") } else { Path::new(RUNBOOKS) };
-        for link in page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            if link.starts_with("https://") {
-                continue;
-            }
-            let (path, heading) = link.split_once('#').map_or((link, None), |(a, b)| (a, Some(b)));
-            let target = fs::read_to_string(checkout("").join(folder).join(path));
-            let target = target.unwrap_or_else(|error| panic!("{name}: {link}: {error}"));
-            if let Some(heading) = heading {
-                let anchors = target.lines().filter_map(|line| line.strip_prefix('#'));
-                let mut anchors = anchors
-                    .map(|it| it.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
-                assert!(anchors.any(|anchor| anchor == heading), "{name}: {link}");
-            }
-        }
     }
 }
 
