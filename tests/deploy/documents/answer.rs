@@ -1,6 +1,6 @@
 //! Whether a program answers what a document shows. There `…` stands for anything, and on a line of its own
-//! for any lines; so does, for another one, a number with a fraction, which was measured, and the port of a
-//! server that takes any.
+//! for any lines; so does, for another one, a number with a fraction, which was measured, the port of a
+//! server that takes any, a time to the second, how long ago that is, and the id of a backup.
 
 /// What is different, if anything is.
 pub(super) fn differs(shown: &[String], told: &str) -> Result<(), String> {
@@ -60,6 +60,43 @@ fn covers(expected: &[String], actual: &[String]) -> bool {
 
 /// With `#` for what is another one each time.
 fn neutral(line: &str) -> String {
+    let words = line.split(' ').map(|word| {
+        let bare = word.trim_end_matches([',', ';', ':']);
+        if is_moment(bare) || is_age(bare) || is_backup_id(bare) {
+            format!("#{}", &word[bare.len()..])
+        } else {
+            neutral_numbers(word)
+        }
+    });
+    let words: Vec<String> = words.collect();
+    // A line of a table whose columns are as wide as what stands in them.
+    let is_record = words.iter().filter(|it| *it == "#").count() >= 2;
+    let keep = |word: &&String| !is_record || !word.is_empty();
+    words.iter().filter(keep).map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// `2026-11-25T01:34:48Z`.
+fn is_moment(word: &str) -> bool {
+    let form = word.replace(|c: char| c.is_ascii_digit(), "0");
+    form == "0000-00-00T00:00:00Z"
+}
+
+/// `5h12m3s`: a duration that somebody wrote has one unit.
+fn is_age(word: &str) -> bool {
+    let form: String = word.chars().filter(|c| !c.is_ascii_digit()).collect();
+    ["dh", "dhm", "dhms", "hm", "hms", "hs", "ms"].contains(&&*form)
+        && word.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// 32 hexadecimal digits and four more characters, as the cloud gives them.
+fn is_backup_id(word: &str) -> bool {
+    let id = word.split_once("br0");
+    id.is_some_and(|(digits, _)| {
+        digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit())
+    })
+}
+
+fn neutral_numbers(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
@@ -93,6 +130,17 @@ fn an_answer_is_compared_but_for_what_is_another_each_time() {
     assert!(!is("at http://127.0.0.1:19747", "at http://127.0.0.1:33333"));
     assert!(!is("at 127.0.0.1:19747", "at 127.0.0.2:19747"));
     assert!(!is("v0.1.0, 3 findings", "v0.1.0, 4 findings"));
+    assert!(is("ended 2026-11-25T01:34:48Z, 5h12m3s old", "ended 2025-01-02T03:04:05Z, 3d4h old"));
+    assert!(!is("at most 26h", "at most 25h") && !is("5h12m old", "no old"));
+    let ids = ["0123456789abcdef0123456789abcdefbr01", "ffffffffffffffffffffffffffffffffbr01"];
+    assert!(is(
+        &format!("* 2026-11-25T01:34:48Z  failed     0 B  {}", ids[0]),
+        &format!("* 2025-01-02T03:04:05Z  failed   0 B  {}", ids[1])
+    ));
+    assert!(!is(
+        &format!("* 2026-11-25T01:34:48Z failed {}", ids[0]),
+        &format!("* 2025-01-02T03:04:05Z completed {}", ids[0])
+    ));
     assert!(is("a\n…\nz", "a\nb\nc\nz\n") && is("a\n…\nz", "a\nz\n") && !is("a\n…\nz", "a\nb\n"));
     assert!(!is("a", "a\nb\n") && !is("a\nb", "a\n") && !is("a", "b\n"));
     assert!(is("in01…, \"b\"", "in01xyz, \"b\"") && !is("in01…, \"b\"", "in02xyz, \"b\""));

@@ -42,6 +42,8 @@ pub(super) fn hold(block: &Block) -> Result<(), String> {
         container(&value)
     } else if every(&|key| chart.get(key).is_some()) {
         values(block)
+    } else if every(&|key| value[key].get("script").is_some()) {
+        gitlab(block, &value)
     } else {
         Err("nobody knows which program reads it: say so in tests/deploy/documents/settings.rs, by its keys"
             .to_owned())
@@ -74,6 +76,22 @@ fn comment(block: &Block) -> Result<(), String> {
     } else {
         Err(format!("there is no {schema}"))
     }
+}
+
+/// Jobs of GitLab, by its schema; and what they run of the program, by the program's flags.
+fn gitlab(block: &Block, value: &Value) -> Result<(), String> {
+    let folder = TempDir::new().unwrap();
+    let mut command = tool("venv/bin/python");
+    command.args(["-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]);
+    taken(command.arg(written(&folder, ".gitlab-ci.yml", &block.text)))?;
+    let jobs = value.as_object().into_iter().flat_map(|jobs| jobs.values());
+    for line in jobs.flat_map(|job| job["script"].as_array().into_iter().flatten()) {
+        let line = line.as_str().unwrap_or_default();
+        let Some(flags) = line.strip_prefix("clouddb-backup-exporter ") else { continue };
+        let flags = flags.split(" > ").next().unwrap_or_default().split_whitespace();
+        taken(Command::new(PROGRAM).args(flags).arg("--help"))?;
+    }
+    Ok(())
 }
 
 fn rules(groups: &Value) -> Result<(), String> {
