@@ -34,6 +34,7 @@ use clouddb_backup_exporter::config::{self, Config};
 use clouddb_backup_exporter::exposition::{self, Latest, Rendered};
 use clouddb_backup_exporter::listing::{self, Listing, Memory, Progress};
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::snapshot::{Board, PollOutcome, Reading};
 use clouddb_backup_exporter::target::{self, Target};
 use clouddb_backup_exporter::web::{self, Crowd, Site};
@@ -387,6 +388,7 @@ fn site(instances: usize) -> Site {
         crowd: Arc::new(Crowd::new(512, meters.clone())),
         front: Arc::default(),
         meters,
+        shard: Shard::WHOLE,
         clock: Clock::system(),
         telemetry_path: "/metrics".to_owned(),
         reloader: None,

@@ -134,6 +134,7 @@ impl Daemon {
             board,
             exposition: Arc::clone(&exposition),
             meters: meters.clone(),
+            shard,
             front: options.front,
             crowd: Arc::new(Crowd::new(options.most_connections, meters.clone())),
             clock: clock.clone(),

@@ -18,15 +18,31 @@ use crate::backup::InstanceId;
 use crate::clock;
 use crate::estate::Estate;
 use crate::instance::ListedInstance;
+use crate::shard::Shard;
 use crate::snapshot::{Shown, ShownType, Snapshot, TargetState};
 
 pub use mark::{Mark, Marks};
 pub use query::{PARAMETERS, Query, QueryError, Selection, Sort, Which};
 pub use report::{Report, schema};
 
+/// When and where something is shown.
+#[derive(Clone, Copy)]
+pub struct Setting<'b> {
+    /// Which part of the targets is polled here.
+    pub shard: Shard,
+    /// The time by the wall clock.
+    pub now: Timestamp,
+    /// The time by the clock that schedules.
+    pub instant: Instant,
+    /// Tells how long the requests of a project still wait.
+    pub backoff: &'b dyn Fn(&str) -> Duration,
+}
+
 /// Everything that there is to show at a moment.
 #[derive(Debug)]
 pub struct Status<'a> {
+    /// Which part of the targets this is.
+    pub shard: Shard,
     /// When, by the wall clock.
     pub now: Timestamp,
     /// When, by the clock that schedules.
@@ -95,14 +111,9 @@ pub struct EntryType<'a> {
 }
 
 impl<'a> Status<'a> {
-    /// What a snapshot comes to at a moment (`now` by the wall clock, `instant` by the one that
-    /// schedules); `backoff` tells how long the requests of a project still wait.
-    pub fn new(
-        snapshot: &'a Snapshot,
-        now: Timestamp,
-        instant: Instant,
-        backoff: impl Fn(&str) -> Duration,
-    ) -> Self {
+    /// What a snapshot comes to.
+    pub fn new(snapshot: &'a Snapshot, setting: Setting<'_>) -> Self {
+        let Setting { shard, now, instant, backoff } = setting;
         let mut entries = Vec::with_capacity(snapshot.targets.len());
         for state in &snapshot.targets {
             let before = entries.len();
@@ -120,7 +131,7 @@ impl<'a> Status<'a> {
             backoffs.entry(entry.project).or_insert_with(|| backoff(entry.project));
         }
         let totals = Totals::of(&entries);
-        Self { now, instant, backoffs, entries, estates: &snapshot.estates, totals }
+        Self { shard, now, instant, backoffs, entries, estates: &snapshot.estates, totals }
     }
 
     /// How long it is until the next poll of a target, if that is known.

@@ -234,6 +234,7 @@ mod tests {
             front: Arc::default(),
             crowd: Arc::new(Crowd::new(1, meters.clone())),
             meters,
+            shard: crate::shard::Shard::WHOLE,
             clock: Clock::system(),
             telemetry_path: "/metrics".to_owned(),
             reloader: None,

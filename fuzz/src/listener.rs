@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use clouddb_backup_exporter::clock::Clock;
 use clouddb_backup_exporter::exposition::{GAP, Latest};
 use clouddb_backup_exporter::meter::Meters;
+use clouddb_backup_exporter::shard::Shard;
 use clouddb_backup_exporter::snapshot::Board;
 use clouddb_backup_exporter::web::{self, Crowd, Front, Site};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -112,6 +113,7 @@ async fn serve(front: Front) -> SocketAddr {
         front: Arc::new(front),
         crowd: Arc::new(Crowd::new(8, meters.clone())),
         meters,
+        shard: Shard::WHOLE,
         clock: Clock::system(),
         telemetry_path: "/metrics".to_owned(),
         reloader: None,

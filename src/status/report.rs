@@ -28,6 +28,8 @@ pub struct Report<'a> {
     version: &'static str,
     /// When this was told.
     time: Time,
+    /// Which part of the targets is polled here: all else is of these alone.
+    shard: Part,
     /// Counted over all instances, whatever was asked for.
     totals: Totals,
     /// The instance lists that are read.
@@ -40,6 +42,15 @@ pub struct Report<'a> {
     pages: usize,
     /// The instances of this page, in the order that was asked for.
     instances: Vec<Instance<'a>>,
+}
+
+/// One of several exporters that share the targets.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Part {
+    /// Which one, from 0.
+    index: u32,
+    /// How many there are.
+    count: u32,
 }
 
 /// How many instances are in which state. One may be in several.
@@ -291,6 +302,7 @@ impl<'a> Report<'a> {
         Self {
             version: build::VERSION,
             time: Time(status.now),
+            shard: Part { index: status.shard.index(), count: status.shard.count() },
             totals: Totals { instances, stale, failing, running, blind, unmonitored },
             instance_lists: status.estates.iter().map(|it| InstanceList::new(it)).collect(),
             found: selection.found,

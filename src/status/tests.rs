@@ -82,8 +82,13 @@ fn snapshot(states: Vec<TargetState>) -> Snapshot {
     Snapshot { targets: states.into_iter().map(Arc::new).collect(), estates: Vec::new() }
 }
 
+fn setting(now: Timestamp) -> Setting<'static> {
+    let backoff = &|_: &str| Duration::ZERO;
+    Setting { shard: Shard::WHOLE, now, instant: Instant::now(), backoff }
+}
+
 fn status(snapshot: &Snapshot) -> Status<'_> {
-    Status::new(snapshot, now(), Instant::now(), |_| Duration::ZERO)
+    Status::new(snapshot, setting(now()))
 }
 
 /// The words of a state's only entry.
@@ -185,7 +190,7 @@ fn a_success_that_grew_too_old_since_the_cloud_was_read_is_stale_before_any_aler
     let state = read(&target, of(AUTO, success(HOUR)));
     let snapshot = snapshot(vec![state]);
     let later = now() + DAY;
-    let status = Status::new(&snapshot, later, Instant::now(), |_| Duration::ZERO);
+    let status = Status::new(&snapshot, setting(later));
     let [entry] = <[_; 1]>::try_from(status.entries).unwrap();
     assert!(entry.marks.has(Mark::Stale) && entry.marks.has(Mark::Blind));
     assert_eq!(entry.conditions, []);

@@ -22,8 +22,9 @@ use super::{Crowd, Front, Reloader, gzip, page};
 use crate::clock::Clock;
 use crate::exposition::{self, Latest};
 use crate::meter::{Meters, Refusal};
+use crate::shard::Shard;
 use crate::snapshot::Board;
-use crate::status::{Query, QueryError, Report, Status, Which};
+use crate::status::{Query, QueryError, Report, Setting, Status, Which};
 
 /// What the server shows.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Site {
     pub exposition: Arc<Latest>,
     /// What is counted.
     pub meters: Meters,
+    /// Which part of the targets is polled here.
+    pub shard: Shard,
     /// On which terms one may ask.
     pub front: Arc<Front>,
     /// Who is connected.
@@ -195,8 +198,13 @@ impl Site {
     /// Gives what is known now to `show`.
     fn status<T>(&self, show: impl FnOnce(&Status<'_>) -> T) -> T {
         let snapshot = self.board.snapshot();
-        let backoff = |project: &str| self.meters.remaining_backoff(project);
-        show(&Status::new(&snapshot, self.clock.now(), Instant::now(), backoff))
+        let setting = Setting {
+            shard: self.shard,
+            now: self.clock.now(),
+            instant: Instant::now(),
+            backoff: &|project| self.meters.remaining_backoff(project),
+        };
+        show(&Status::new(&snapshot, setting))
     }
 
     fn overview(&self, query: &str) -> Result<Answer, Box<Answer>> {

@@ -149,6 +149,9 @@ async fn three_shards_together_tell_of_each_target_what_one_daemon_tells_and_eac
         let both: Vec<_> = union.intersection(&own).collect();
         assert!(both.is_empty(), "{shard:?} tells again {both:#?}");
         union.extend(own);
+        let status = daemon.status("").await;
+        assert_eq!(status["shard"]["index"], shard.index());
+        assert_eq!(status["shard"]["count"], shard.count());
         totals.0 += daemon.total("instances").await;
         totals.1 += daemon.total("unmonitored").await;
         daemon.stop().await.unwrap();

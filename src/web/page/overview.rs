@@ -13,6 +13,7 @@ use crate::alert::Condition;
 use crate::clock::age;
 use crate::config::duration::print;
 use crate::estate::Estate;
+use crate::shard::Shard;
 use crate::size;
 use crate::snapshot::TargetState;
 use crate::status::reason::nothing_expected;
@@ -73,6 +74,12 @@ fn unread(status: &Status<'_>) -> Markup {
         .map(|estate| format!("{}/{}", estate.census.project, estate.census.product.name))
         .collect();
     html! {
+        @if status.shard != Shard::WHOLE {
+            p.notice {
+                "This is shard " (status.shard.index()) " of " (status.shard.count())
+                ", counted from 0: the other shards have the other instances."
+            }
+        }
         @if !failing.is_empty() {
             p.notice {
                 "The instance list of " (failing.join(", "))

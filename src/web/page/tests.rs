@@ -10,8 +10,9 @@ use crate::backup::{BackupId, BackupType, Engine, InstanceId, Status as State, T
 use crate::error::{Fault, Reason};
 use crate::lookup::Looked;
 use crate::policy::{Plan, Policy};
+use crate::shard::Shard;
 use crate::snapshot::{Instance, PollOutcome, Reading, Snapshot, TargetState, TypeReading};
-use crate::status::{Query, Status};
+use crate::status::{Query, Setting, Status};
 use crate::summary::{Record, Success, Summary};
 use crate::target;
 
@@ -101,11 +102,27 @@ fn snapshot() -> Snapshot {
     Snapshot { targets: states.map(Arc::new).into(), estates: Vec::new() }
 }
 
-/// The page of the moment, with requests of every project paused for a minute.
+/// At second 7200, with requests of every project paused for a minute.
+fn setting(shard: Shard) -> Setting<'static> {
+    let backoff = &|_: &str| Duration::from_secs(60);
+    Setting { shard, now: at(7200), instant: Instant::now(), backoff }
+}
+
+#[test]
+fn a_shard_says_that_it_is_a_part_and_one_alone_does_not() {
+    let snapshot = snapshot();
+    let shown = |shard| {
+        let status = Status::new(&snapshot, setting(shard));
+        overview(&status, &Query::default(), "/metrics").into_string()
+    };
+    assert!(shown(Shard::new(1, 3).unwrap()).contains("This is shard 1 of 3"));
+    assert!(!shown(Shard::WHOLE).contains("shard"));
+}
+
+/// The page of what is asked for.
 fn shown(query: &str) -> String {
     let snapshot = snapshot();
-    let backoff = |_: &str| Duration::from_secs(60);
-    let status = Status::new(&snapshot, at(7200), Instant::now(), backoff);
+    let status = Status::new(&snapshot, setting(Shard::WHOLE));
     overview(&status, &Query::parse(query).unwrap(), "/metrics").into_string()
 }
 
@@ -180,7 +197,7 @@ fn the_worst_is_the_first_row_of_the_page() {
 #[test]
 fn foreign_text_is_text_wherever_it_stands() {
     let snapshot = snapshot();
-    let status = Status::new(&snapshot, at(7200), Instant::now(), |_| Duration::ZERO);
+    let status = Status::new(&snapshot, setting(Shard::WHOLE));
     let entry = status.find("shop", "ddm", "db").unwrap();
     let pages = [
         shown(""),
@@ -218,7 +235,7 @@ fn page_with(newest: Vec<Record>) -> String {
     let state = TargetState::clone(&snapshot.targets[0]);
     let state = TargetState { reading: Some(reading("orders", vec![read])), ..state };
     snapshot.targets[0] = Arc::new(state);
-    let status = Status::new(&snapshot, at(7200), Instant::now(), |_| Duration::ZERO);
+    let status = Status::new(&snapshot, setting(Shard::WHOLE));
     instance(&status, status.find("shop", "rds", "db").unwrap(), "/metrics").into_string()
 }
 
