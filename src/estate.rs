@@ -181,6 +181,11 @@ impl Estate {
         self.is_known() && self.find(id).is_none()
     }
 
+    /// Whether it is shut down or frozen, by the list.
+    pub fn is_at_rest(&self, id: &InstanceId) -> bool {
+        self.find(id).is_some_and(|known| known.listed.is_at_rest())
+    }
+
     /// An id of the config as the cloud writes it.
     pub fn spelling<'a>(&'a self, id: &'a InstanceId) -> &'a InstanceId {
         self.spellings.get(id).unwrap_or(id)

@@ -65,6 +65,20 @@ impl Plan {
         DAY * longest.min(7)
     }
 
+    /// Begin and end of the window of the next run: of one that is open, if none has begun in it.
+    pub fn next_run(
+        &self,
+        now: Timestamp,
+        last_begun: Option<Timestamp>,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let (begin, end) = self.next(now)?;
+        if last_begun.is_some_and(|last| last >= begin) {
+            self.next(end)
+        } else {
+            Some((begin, end))
+        }
+    }
+
     /// Begin and end of the next window, which may have begun already. None at the end of time.
     pub fn next(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let today = now.as_second().div_euclid(SECONDS_A_DAY);
@@ -146,6 +160,11 @@ mod tests {
             ("2025-03-13T12:00:00Z", "2025-03-17T02:00:00Z"),
         ] {
             assert_eq!(plan.next(at(now)), Some((at(begin), at(begin) + HOUR)), "{now}");
+        }
+        let now = at("2025-03-10T02:30:00Z");
+        let (open, after) = (at("2025-03-10T02:00:00Z"), at("2025-03-13T02:00:00Z"));
+        for (last, begin) in [(None, open), (Some(open - HOUR), open), (Some(open), after)] {
+            assert_eq!(plan.next_run(now, last), Some((begin, begin + HOUR)), "{last:?}");
         }
         let over_midnight = Plan::new([7], HOUR * 47 / 2, HOUR).unwrap();
         let window = (at("2025-03-09T23:30:00Z"), at("2025-03-10T00:30:00Z"));

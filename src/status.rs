@@ -68,7 +68,7 @@ pub struct Totals {
     pub failing: usize,
     /// See [`Mark::Running`].
     pub running: usize,
-    /// See [`Mark::Blind`]. The list of a project of which no instance is known counts as well.
+    /// See [`Mark::Blind`]. The list of a project of which no instance is known counts as one.
     pub blind: usize,
     /// See [`Mark::Unmonitored`].
     pub unmonitored: usize,
@@ -97,6 +97,8 @@ pub struct Entry<'a> {
     pub types: Vec<EntryType<'a>>,
     /// The conditions of the shipped alerts that hold for it.
     pub conditions: Vec<Condition>,
+    /// What is to be said of it, whatever its types.
+    pub own: Marks,
     /// What is to be said of it, or of any of its types.
     pub marks: Marks,
 }
@@ -123,6 +125,9 @@ impl<'a> Status<'a> {
             }
         }
         for estate in &snapshot.estates {
+            if !estate.is_known() && !has_target(snapshot, estate) {
+                entries.push(Entry::unread(estate));
+            }
             let unmonitored = estate.unmonitored().filter(|listed| estate.is_ours(&listed.id));
             entries.extend(unmonitored.map(|listed| Entry::unmonitored(estate, listed)));
         }
@@ -151,6 +156,15 @@ impl<'a> Status<'a> {
             .iter()
             .find(|it| it.id() == id && it.project == project && it.product == product)
     }
+}
+
+/// Whether something is polled of the project and product of a list.
+fn has_target(snapshot: &Snapshot, estate: &Estate) -> bool {
+    let (project, product) = (&estate.census.project, estate.census.product);
+    let is_of = |state: &Arc<TargetState>| {
+        state.target.project == *project && state.target.product.name == product.name
+    };
+    snapshot.targets.iter().any(is_of)
 }
 
 impl Totals {
@@ -186,10 +200,11 @@ impl<'a> Entry<'a> {
             product: state.target.product.name,
             instance: Some(id),
             name,
-            engine,
+            engine: engine.filter(|(name, _)| !name.is_empty()),
             status,
             created,
             state: Some(state),
+            own,
             marks: types.iter().fold(own, |marks, it| marks.and(it.marks)),
             types,
             conditions,
@@ -198,6 +213,9 @@ impl<'a> Entry<'a> {
 
     /// A target of which no instance is shown yet.
     fn unknown(state: &'a TargetState, now: Timestamp) -> Self {
+        // The list of a project may hold nothing; an instance waits for its name or its policy.
+        let is_empty = state.target.instance.is_none() && state.reading.is_some();
+        let marks = Marks::of_poll(state, now).with(Mark::Waiting, !is_empty);
         Self {
             project: &state.target.project,
             product: state.target.product.name,
@@ -209,7 +227,27 @@ impl<'a> Entry<'a> {
             state: Some(state),
             types: Vec::new(),
             conditions: Vec::new(),
-            marks: Marks::of_poll(state, now),
+            own: marks,
+            marks,
+        }
+    }
+
+    /// The list of a project that could not be read yet, so that nobody knows what there is to poll.
+    fn unread(estate: &'a Estate) -> Self {
+        let marks = Marks::of_list(estate);
+        Self {
+            project: &estate.census.project,
+            product: estate.census.product.name,
+            instance: None,
+            name: "",
+            engine: None,
+            status: None,
+            created: None,
+            state: None,
+            types: Vec::new(),
+            conditions: Vec::new(),
+            own: marks,
+            marks,
         }
     }
 
@@ -220,7 +258,15 @@ impl<'a> Entry<'a> {
 
     /// Begin and end of the window of the next automated backup, if the instance's policy is known.
     pub fn next_planned(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        self.state?.policy.value()?.plan?.next(now)
+        let state = self.state?;
+        let listed = state.estate.as_deref().zip(self.instance);
+        if listed.is_some_and(|(estate, id)| estate.is_missing(id) || estate.is_at_rest(id)) {
+            return None;
+        }
+        let plan = state.policy.value()?.plan?;
+        let automated = state.target.product.automated;
+        let run = self.types.iter().find(|it| it.of.backup_type == automated);
+        plan.next_run(now, run.and_then(|it| it.of.summary.last_attempt))
     }
 
     fn unmonitored(estate: &'a Estate, listed: &'a ListedInstance) -> Self {
@@ -235,6 +281,7 @@ impl<'a> Entry<'a> {
             created: listed.created,
             state: None,
             types: Vec::new(),
+            own: Marks::of_conditions(&conditions, None),
             marks: Marks::of_conditions(&conditions, None),
             conditions,
         }

@@ -118,7 +118,13 @@ pub fn fold(
 ) -> (Summary, Vec<Record>) {
     let last_success = last_success(records);
     let summary = summarise(backup_type, records, counted_from, last_success);
-    (summary, newest(records, last_success.map(|success| success.backup)))
+    let success = last_success.map(|success| success.backup);
+    let shown = |record: &&Backup| {
+        let is_counted = is_counted(backup_type, record, counted_from);
+        is_counted || success.is_some_and(|success| record.begin >= success.begin)
+    };
+    let shown: Vec<&Backup> = records.iter().copied().filter(shown).collect();
+    (summary, newest(&shown, success))
 }
 
 fn summarise(
@@ -128,11 +134,8 @@ fn summarise(
     last_success: Option<Completed<'_>>,
 ) -> Summary {
     let by_job = backup_type.times == Times::Job;
-    let counted: Vec<&Backup> = records
-        .iter()
-        .copied()
-        .filter(|record| by_job || record.begin.is_none() || record.begin >= counted_from)
-        .collect();
+    let is_counted = |record: &&Backup| is_counted(backup_type, record, counted_from);
+    let counted: Vec<&Backup> = records.iter().copied().filter(is_counted).collect();
     let mut summary = Summary {
         last_success: last_success.map(|record| Success {
             end: record.end,
@@ -157,6 +160,11 @@ fn summarise(
         summary.bytes.add(record.status, record.bytes.unwrap_or(0));
     }
     summary
+}
+
+/// Whether a record is counted: of commits only those of the lookback are.
+fn is_counted(backup_type: BackupType, record: &Backup, counted_from: Option<Timestamp>) -> bool {
+    backup_type.times == Times::Job || record.begin.is_none() || record.begin >= counted_from
 }
 
 /// The records of a target by instance and type.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::alert::{self, Alert, Condition};
 use crate::backup::BackupType;
 use crate::clock::age;
+use crate::estate::Estate;
 use crate::snapshot::{ShownType, TargetState};
 
 /// Something to be said of an instance, or of one of its types of backups.
@@ -31,7 +32,7 @@ pub enum Mark {
     Unmonitored,
     /// A backup is being made.
     Running,
-    /// It was not polled yet.
+    /// It was not polled yet, or what there is to know of it besides is on its way.
     Waiting,
 }
 
@@ -133,12 +134,6 @@ impl Marks {
         Self(Mark::ALL.map(|mark| self.has(mark) || others.has(mark)))
     }
 
-    /// Those of these that others are not.
-    #[must_use]
-    pub fn without(self, others: Self) -> Self {
-        Self(Mark::ALL.map(|mark| self.has(mark) && !others.has(mark)))
-    }
-
     /// This one too, if it is so.
     #[must_use]
     pub(super) fn with(self, mark: Mark, is: bool) -> Self {
@@ -157,6 +152,13 @@ impl Marks {
             .with(Mark::Waiting, state.last_poll.is_none())
             .with(Mark::Blind, is_blind)
             .with(Mark::PollFailing, last_failed || lookups.into_iter().any(|count| count > 0))
+    }
+
+    /// Those of an instance list that was never read.
+    pub(super) fn of_list(estate: &Estate) -> Self {
+        Self::default()
+            .with(Mark::Blind, estate.failures > 0)
+            .with(Mark::Waiting, estate.failures == 0)
     }
 
     /// Those of the conditions that are about a type, or about none.

@@ -80,8 +80,10 @@ pub const PARAMETERS: [&str; 8] =
     ["q", "state", "project", "product", "type", "sort", "page", "per_page"];
 /// Instances on a page, unless another number is asked for.
 const PER_PAGE: usize = 50;
-/// Some ten numbers of each type: that is a page of a megabyte or two.
+/// Some 3 kB each.
 const MOST_PER_PAGE: usize = 1000;
+/// Each is looked for in each instance.
+const MOST_WORDS: usize = 16;
 
 impl Default for Query {
     fn default() -> Self {
@@ -189,6 +191,10 @@ impl Query {
                 continue;
             }
             match &*name {
+                "q" if value.split_whitespace().count() > MOST_WORDS => {
+                    let valid = format!("up to {MOST_WORDS} words");
+                    return Err(QueryError::Value { name: "q", value: "…".to_owned(), valid });
+                }
                 "q" => value.clone_into(&mut asked.words),
                 "project" => value.clone_into(&mut asked.project),
                 "product" => value.clone_into(&mut asked.product),

@@ -28,7 +28,8 @@ pub struct Report<'a> {
     version: &'static str,
     /// When this was told.
     time: Time,
-    /// Which part of the targets is polled here: all else is of these alone.
+    /// Which part of the targets is polled here: all else is of these alone, but for how many instances
+    /// a list has.
     shard: Part,
     /// Counted over all instances, whatever was asked for.
     totals: Totals,
@@ -58,16 +59,15 @@ struct Part {
 struct Totals {
     /// Instances that are polled.
     instances: usize,
-    /// A type with an objective has no success, or one that is older.
+    /// Those with the state `stale`.
     stale: usize,
-    /// The last finished backup of a type failed.
+    /// Those with the state `failing`.
     failing: usize,
-    /// A backup is being made.
+    /// Those with the state `running`.
     running: usize,
-    /// Not read successfully for three intervals, or never. The list of a project of which no instance is
-    /// known counts as well.
+    /// Those with the state `blind`. The list of a project of which no instance is known counts as one.
     blind: usize,
-    /// In the cloud, and neither configured nor discovered.
+    /// Those with the state `unmonitored`.
     unmonitored: usize,
 }
 
@@ -324,7 +324,7 @@ impl<'a> InstanceList<'a> {
             product: estate.census.product.name,
             last_success: estate.last_success.map(Time),
             instances: estate.is_known().then_some(estate.count),
-            unmonitored: estate.unmonitored().count(),
+            unmonitored: estate.unmonitored().filter(|it| estate.is_ours(&it.id)).count(),
             failures: estate.failures,
             last_error: estate.last_fault.as_ref().map(Error::new),
         }

@@ -394,6 +394,7 @@ fn a_query_that_means_nothing_is_refused_with_what_could_be_meant() {
         ("stat=blind", "there is no parameter `stat`; there are: q, state, project"),
         ("state=blnd", "`state` is not `blnd`, but one of: failing, stale, alerting, blind"),
         ("sort=worst", "`sort` is not `worst`, but one of: problem, name"),
+        ("q=a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a", "`q` is not `…`, but one of: up to 16 words"),
         ("page=0", "`page` is not `0`, but one of: the numbers from 1 to "),
         ("per_page=1001", "`per_page` is not `1001`, but one of: the numbers from 1 to 1000"),
     ] {

@@ -55,6 +55,9 @@ async function steersByProblems(page) {
   assert.match(await first.textContent(), /failing/);
   const totals = (await page.locator('.totals').textContent()).replace(/\s+/g, ' ');
   assert.match(totals, /1 failing/, totals);
+  const stuck = await page.locator('#count + table > tbody', { hasText: 'warehouse' }).textContent();
+  assert.match(stuck, /BackupRunningTooLong/, 'of a type');
+  assert.match(stuck, /RestorePointLagging/, 'of the instance');
   await page.screenshot({ path: `${folder}/overview.png` });
   await isAccessible(page, 'the overview');
 
@@ -76,8 +79,9 @@ async function findsWhileOneTypes(page) {
   await box.press('Enter');
   await page.waitForURL(/q=orders/);
   assert.deepEqual(await names(page), ['orders']);
-  await page.getByLabel('Project').selectOption('');
-  await page.waitForURL((it) => it.searchParams.get('project') === '');
+  await page.getByLabel('Product').selectOption('rds');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.waitForURL(/product=rds/);
   assert.equal(await box.inputValue(), 'orders', 'a choice keeps what was typed');
 }
 
@@ -94,7 +98,7 @@ async function survivesAName(page) {
 async function showsTheRecords(page) {
   await page.goto(`${url}/?q=customers`);
   await page.getByRole('link', { name: 'customers' }).click();
-  const picture = page.getByRole('img', { name: /backups of type auto since .* 1 failed/ });
+  const picture = page.getByRole('img', { name: /newest backups of type auto, .* 1 failed/ });
   assert.equal(await picture.locator('.failed path').count(), 1);
   const colour = (shape) => picture.locator(shape).first().evaluate((it) => {
     const { fill, stroke } = getComputedStyle(it);

@@ -74,7 +74,7 @@ impl Sheet {
     fn instance(&mut self, shown: &Shown<'_>) {
         self.read(shown.state);
         self.of_instance(shown.engine, shown.status, shown.created, shown.is_found);
-        self.policy(shown.state);
+        self.policy(shown);
         self.restore_window(shown.state);
         if shown.types.is_empty() && shown.state.reading.is_some() {
             self.line(1, "backups", "none, and none is expected");
@@ -125,14 +125,18 @@ impl Sheet {
         self.line(1, "instance", &parts.join(", "));
     }
 
-    fn policy(&mut self, state: &TargetState) {
+    fn policy(&mut self, shown: &Shown<'_>) {
+        let state = shown.state;
+        let automated = state.target.product.automated;
+        let run = shown.types.iter().find(|of| of.backup_type == automated);
+        let begun = run.and_then(|of| of.summary.last_attempt);
         let told = match (&state.policy.last_fault, state.policy.value()) {
             (Some((_, fault)), _) if state.policy.failures > 0 => fault_of(fault),
             (_, None) => return,
             (_, Some(policy)) => match (policy.retention, policy.plan) {
                 (None, _) => "off: the cloud makes no backups by itself".to_owned(),
                 (Some(kept), plan) => {
-                    let next = plan.and_then(|plan| plan.next(self.now));
+                    let next = plan.and_then(|plan| plan.next_run(self.now, begun));
                     let next = next.map(|(from, to)| {
                         format!(", the next backup begins from {} to {}", moment(from), moment(to))
                     });

@@ -42,7 +42,7 @@ fn facts(status: &Status<'_>, entry: &Entry<'_>) -> Markup {
         dl {
             dt { "Project, product" } dd { (entry.project) "/" (entry.product) }
             dt { "Id" } dd { code { (entry.id()) } }
-            @if let Some((engine, version)) = entry.engine.filter(|(name, _)| !name.is_empty()) {
+            @if let Some((engine, version)) = entry.engine {
                 dt { "Engine" } dd { (engine) " " (version) }
             }
             @if let Some(reported) = entry.status { dt { "State" } dd { (reported) } }

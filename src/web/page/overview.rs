@@ -17,7 +17,7 @@ use crate::shard::Shard;
 use crate::size;
 use crate::snapshot::TargetState;
 use crate::status::reason::nothing_expected;
-use crate::status::{Entry, EntryType, Mark, Marks, Query, Selection, Sort, Status};
+use crate::status::{Entry, EntryType, Mark, Query, Selection, Sort, Status};
 
 /// The page of what was asked for.
 pub(in crate::web) fn overview(status: &Status<'_>, query: &Query, telemetry_path: &str) -> Markup {
@@ -97,6 +97,7 @@ fn unread(status: &Status<'_>) -> Markup {
 
 fn form(status: &Status<'_>, query: &Query) -> Markup {
     let projects: BTreeSet<&str> = status.entries.iter().map(|entry| entry.project).collect();
+    let products: BTreeSet<&str> = status.entries.iter().map(|entry| entry.product).collect();
     let types = status.entries.iter().flat_map(|entry| &entry.types);
     let types: BTreeSet<&str> = types.map(|it| it.of.backup_type.name).collect();
     html! {
@@ -112,6 +113,7 @@ fn form(status: &Status<'_>, query: &Query) -> Markup {
                 }
             }
             (choice("Project ", "project", &query.project, projects))
+            (choice("Product ", "product", &query.product, products))
             (choice("Type ", "type", &query.backup_type, types))
             label {
                 "Sort by "
@@ -121,17 +123,19 @@ fn form(status: &Status<'_>, query: &Query) -> Markup {
                     }
                 }
             }
+            @if query.per_page != Query::default().per_page {
+                input type="hidden" name="per_page" value=(query.per_page);
+            }
             button { "Show" }
         }
     }
 }
 
-fn choice<'a>(
-    label: &str,
-    name: &str,
-    chosen: &str,
-    values: impl IntoIterator<Item = &'a str>,
-) -> Markup {
+fn choice<'a>(label: &str, name: &str, chosen: &'a str, mut values: BTreeSet<&'a str>) -> Markup {
+    // What is chosen may be gone from what there is, and still holds.
+    if !chosen.is_empty() {
+        values.insert(chosen);
+    }
     html! {
         label {
             (label)
@@ -183,17 +187,21 @@ fn group(status: &Status<'_>, selection: &Selection<'_, '_>, entry: &Entry<'_>) 
     let types: Vec<&EntryType<'_>> = selection.types(entry).collect();
     let rows = types.len().max(1);
     let is_bad = entry.marks.iter().any(Mark::is_problem);
-    let of_types = types.iter().fold(Marks::default(), |marks, it| marks.and(it.marks));
-    let own = entry.marks.without(of_types);
     html! {
         tbody role="rowgroup" .problem[is_bad] {
             @for at in 0..rows {
                 tr role="row" {
-                    @if at == 0 { (named(entry, own, rows)) }
+                    @if at == 0 { (named(entry, rows)) }
                     @match types.get(at) {
                         Some(it) => (cells(status.now, entry, it)),
                         None => td role="cell" colspan="7" data-label="Backups" {
-                            @if entry.state.is_some() { "nothing known yet" }
+                            @match entry.state {
+                                Some(_) if entry.marks.has(Mark::Waiting) => "nothing known yet",
+                                Some(state) if state.reading.is_none() => "nothing known",
+                                Some(_) => "none, and none is expected",
+                                None if entry.instance.is_none() => "the instance list was never read",
+                                None => {},
+                            }
                         },
                     }
                     @if at == 0 {
@@ -210,7 +218,7 @@ fn group(status: &Status<'_>, selection: &Selection<'_, '_>, entry: &Entry<'_>) 
     }
 }
 
-fn named(entry: &Entry<'_>, own: Marks, rows: usize) -> Markup {
+fn named(entry: &Entry<'_>, rows: usize) -> Markup {
     html! {
         th role="rowheader" scope="rowgroup" rowspan=(rows) {
             @if entry.instance.is_none() {
@@ -220,7 +228,7 @@ fn named(entry: &Entry<'_>, own: Marks, rows: usize) -> Markup {
             }
             br; small { (entry.project) "/" (entry.product) br; (entry.id()) }
             @if let Some(status) = entry.status { small { " " (status) } }
-            br; (marks(own, about(entry, None)))
+            br; (marks(entry.own, about(entry, None)))
         }
     }
 }
@@ -358,9 +366,11 @@ pub(super) fn errors(now: Timestamp, state: &TargetState) -> Markup {
 fn pages(query: &Query, selection: &Selection<'_, '_>) -> Markup {
     let link = |page: usize| format!("/?{}", query.at(page));
     html! {
-        @if selection.pages > 1 {
+        @if selection.pages > 1 || selection.page > 1 {
             nav.pages aria-label="Pages" {
-                @if selection.page > 1 { a rel="prev" href=(link(selection.page - 1)) { "previous page" } }
+                @if selection.page > 1 {
+                    a rel="prev" href=(link(selection.pages.min(selection.page - 1))) { "previous page" }
+                }
                 @if selection.page < selection.pages {
                     a rel="next" href=(link(selection.page + 1)) { "next page" }
                 }
@@ -389,7 +399,7 @@ fn lists(status: &Status<'_>) -> Markup {
 }
 
 fn list(estate: &Estate, now: Timestamp) -> Markup {
-    let unmonitored = estate.unmonitored().count();
+    let unmonitored = estate.unmonitored().filter(|it| estate.is_ours(&it.id)).count();
     html! {
         tbody role="rowgroup" .problem[estate.failures > 0] {
             tr role="row" {

@@ -2,9 +2,6 @@
 // Without it all of this is done by the button of the form.
 const form = document.querySelector("form");
 if (form) {
-  form.addEventListener("change", (event) => {
-    if (event.target.matches("select")) form.requestSubmit();
-  });
   const count = document.getElementById("count");
   form.elements.q.addEventListener("input", (event) => {
     const words = event.target.value.toLowerCase().split(/\s+/);

@@ -268,7 +268,7 @@ fn every_record_is_in_the_table_and_in_the_picture_with_a_shape_of_its_status() 
     let (_, picture) = page.split_once("<svg").unwrap();
     let (picture, _) = picture.split_once("</svg>").unwrap();
     assert!(picture.contains(
-        "4 backups of type auto since 2023-11-14 22:12: 1 completed, 1 failed, 1 running"
+        "The 4 newest backups of type auto, the first of 2023-11-14 22:12: 1 completed, 1 failed, 1 running"
     ));
     assert!(picture.contains("2023-11-15 00:13 UTC"), "it reaches to now: {picture}");
     for (class, shape) in

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::alert::Condition;
-use crate::clock::age;
+use crate::clock::{age, moment};
 use crate::error::Fault;
 use crate::status::{Mark, Marks};
 
@@ -28,8 +28,7 @@ pub(super) fn short(duration: Duration) -> String {
 
 /// To the second, in UTC.
 pub(super) fn time(time: Timestamp) -> Markup {
-    let whole = time.round(Unit::Second).unwrap_or(time);
-    html! { time datetime=(whole) { (whole.strftime("%Y-%m-%d %H:%M:%S")) } }
+    html! { time datetime=(moment(time)) { (time.strftime("%Y-%m-%d %H:%M:%S")) } }
 }
 
 /// How long ago, with the time below.

@@ -57,7 +57,7 @@ pub(super) fn timeline(of: &ShownType<'_>, now: Timestamp) -> Markup {
     };
     let count = |status| drawn.iter().filter(|(_, record)| record.status == status).count();
     let label = format!(
-        "{} backups of type {} since {}: {} completed, {} failed, {} running",
+        "The {} newest backups of type {}, the first of {}: {} completed, {} failed, {} running",
         drawn.len(),
         of.backup_type,
         first.strftime("%Y-%m-%d %H:%M"),
@@ -68,7 +68,10 @@ pub(super) fn timeline(of: &ShownType<'_>, now: Timestamp) -> Markup {
     html! {
         figure {
             svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
-                text x=(LEFT) y="14" { "size, up to " (size::print(most_bytes as f64)) }
+                text x=(LEFT) y="14" {
+                    "size"
+                    @if most_bytes > 0 { ", up to " (size::print(most_bytes as f64)) }
+                }
                 line.axis x1=(LEFT) x2=(RIGHT) y1=(SIZES.floor) y2=(SIZES.floor) {}
                 @if has_durations {
                     text x=(LEFT) y="104" { "duration, up to " (short(longest)) }
@@ -76,7 +79,7 @@ pub(super) fn timeline(of: &ShownType<'_>, now: Timestamp) -> Markup {
                 }
                 @for (begin, record) in &drawn {
                     g class=(record.status.label()) {
-                        title { (told(record, now)) }
+                        title { (told(record, now, has_durations)) }
                         (shape(record, x(*begin), now, most_bytes, longest, has_durations))
                     }
                 }
@@ -136,11 +139,13 @@ fn length(record: &Record, now: Timestamp) -> Option<Duration> {
 }
 
 /// What one sees with the pointer on it.
-fn told(record: &Record, now: Timestamp) -> String {
+fn told(record: &Record, now: Timestamp, has_durations: bool) -> String {
     let mut parts = vec![record.status.label().to_owned()];
     parts
         .extend(record.begin.map(|begin| format!("begun {}", begin.strftime("%Y-%m-%d %H:%M:%S"))));
-    parts.extend(length(record, now).map(|length| format!("took {}", short(length))));
+    let word = if record.status == Status::Running { "for" } else { "took" };
+    let length = length(record, now).filter(|_| has_durations);
+    parts.extend(length.map(|length| format!("{word} {}", short(length))));
     parts.extend(record.bytes.map(|it| size::print(it as f64)));
     parts.join(", ")
 }
