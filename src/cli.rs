@@ -1,7 +1,7 @@
 //! Flags and commands, with the dots of Prometheus' family.
 
 mod output;
-mod report;
+mod format;
 mod shard;
 
 use std::path::PathBuf;
@@ -14,8 +14,8 @@ use crate::build;
 use crate::config::duration;
 use crate::web::PATHS;
 
+pub use format::Format;
 pub use output::Output;
-pub use report::Report;
 pub use shard::ShardingError;
 
 /// Exports the backups of managed databases (RDS, DDM) on Open Telekom Cloud and Huawei Cloud to
@@ -119,7 +119,7 @@ pub enum Command {
         max_age: Option<Duration>,
         /// The form of the findings, on stdout.
         #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: Report,
+        format: Format,
     },
     /// Print the man page, for `man -l -` or to save it.
     Man,

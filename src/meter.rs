@@ -53,6 +53,8 @@ pub enum Refusal {
     Crowded,
     /// The TLS handshake failed, or took too long.
     Handshake,
+    /// Too many pages for people are on their way.
+    Pages,
     /// Too many passwords are being tried.
     Passwords,
     /// There were more requests than `rate_limit` allows.
@@ -63,11 +65,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// All, in the order of their labels.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accept,
         Self::Credentials,
         Self::Crowded,
         Self::Handshake,
+        Self::Pages,
         Self::Passwords,
         Self::RateLimit,
         Self::Slow,
@@ -80,6 +83,7 @@ impl Refusal {
             Self::Credentials => "credentials",
             Self::Crowded => "crowded",
             Self::Handshake => "handshake",
+            Self::Pages => "pages",
             Self::Passwords => "passwords",
             Self::RateLimit => "rate_limit",
             Self::Slow => "slow",

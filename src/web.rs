@@ -215,6 +215,8 @@ fn limited<S: AsyncRead + AsyncWrite>(stream: S) -> TimeoutStream<S> {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
+    use bytes::Bytes;
+    use http_body_util::Empty;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, advance};
@@ -242,6 +244,28 @@ mod tests {
             ready_after: Duration::ZERO,
             ready: AtomicBool::new(true),
         })
+    }
+
+    #[tokio::test]
+    async fn pages_that_nobody_takes_do_not_add_up_and_scrapes_go_on_beside_them() {
+        let site = site();
+        let ask = async |path: &str| {
+            let request = hyper::Request::get(path).body(Empty::<Bytes>::new()).unwrap();
+            site.answer(&request).await
+        };
+        let mut held = Vec::new();
+        for path in ["/", "/api/v1/status"].into_iter().cycle() {
+            let answer = ask(path).await;
+            if answer.status() == 429 {
+                break;
+            }
+            assert!(answer.status() == 200 && held.len() < 100, "{}", held.len());
+            held.push(answer);
+        }
+        assert_eq!(held.len(), 16);
+        assert_eq!(ask("/metrics").await.status(), 200);
+        held.pop();
+        assert_eq!(ask("/").await.status(), 200);
     }
 
     /// The peer's end of a connection with little room in between.

@@ -14,7 +14,7 @@ use super::asked::Asked;
 use super::errand::{self, Interruption, Stop};
 use crate::account::Patience;
 use crate::app::round::{Options, Round};
-use crate::cli::{Arguments, Report};
+use crate::cli::{Arguments, Format};
 use crate::clock::Clock;
 use crate::config::ProductConfig;
 use crate::error::Chain;
@@ -29,7 +29,7 @@ pub(super) struct Question<'a> {
     /// The age that no last success may pass, whatever its objective.
     pub(super) max_age: Option<Duration>,
     /// The form of the answer.
-    pub(super) format: Report,
+    pub(super) format: Format,
 }
 
 /// The exit code. Whatever keeps it from an answer is no answer.
@@ -62,8 +62,8 @@ async fn answer(
     let round = errand::round(&asked.config, options, stderr, &mut interruption).await?;
     let findings = findings(&asked, &round, question)?;
     let text = match question.format {
-        Report::Junit => junit::text(&findings),
-        Report::Text => {
+        Format::Junit => junit::text(&findings),
+        Format::Text => {
             let lines = findings.iter().map(ToString::to_string);
             lines.collect::<Vec<String>>().join("\n") + "\n"
         }

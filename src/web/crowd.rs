@@ -14,6 +14,8 @@ use crate::meter::{Meters, Refusal};
 
 /// As many as a few Prometheus and some browsers need many times over.
 const MOST_CONNECTIONS: usize = 512;
+/// Answers at a time that nobody shares, of up to some megabytes each.
+const MOST_PAGES: usize = 16;
 /// For a peer to take the whole of an answer. Longer than the usual scrape timeout; what it has not
 /// taken by then is memory that only it still needs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -24,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Crowd {
     places: Arc<Semaphore>,
+    /// For answers that nobody shares.
+    pages: Arc<Semaphore>,
     seats: Mutex<Seats>,
     meters: Meters,
 }
@@ -69,7 +73,14 @@ pub fn most_connections() -> usize {
 impl Crowd {
     /// Room for so many.
     pub fn new(most: usize, meters: Meters) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), seats: Mutex::default(), meters }
+        let [places, pages] = [most, MOST_PAGES].map(|count| Arc::new(Semaphore::new(count)));
+        Self { places, pages, seats: Mutex::default(), meters }
+    }
+
+    /// A place for an answer that is made for one peer alone, held until it was taken; none if too many
+    /// are on their way.
+    pub(super) fn page(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pages).try_acquire_owned().ok()
     }
 
     /// A place for a new connection.

@@ -14,6 +14,7 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use maud::Markup;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::front::Terms;
@@ -140,11 +141,15 @@ impl Site {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first round is under way\n")
             }
             _ => {
+                let Some(place) = self.crowd.page() else {
+                    let body = "429: too many pages are on their way\n";
+                    return self.too_many(Refusal::Pages, body);
+                };
                 let query = request.uri().query().unwrap_or_default();
                 let answer = match path {
-                    "/" => self.overview(query),
-                    "/instance" => self.instance(query),
-                    _ => self.report(query),
+                    "/" => self.overview(query, place),
+                    "/instance" => self.instance(query, place),
+                    _ => self.report(query, place),
                 };
                 answer.unwrap_or_else(|refusal| *refusal)
             }
@@ -207,13 +212,13 @@ impl Site {
         show(&Status::new(&snapshot, setting))
     }
 
-    fn overview(&self, query: &str) -> Result<Answer, Box<Answer>> {
+    fn overview(&self, query: &str, place: OwnedSemaphorePermit) -> Result<Answer, Box<Answer>> {
         let query = Query::parse(query).map_err(|error| refused(&error))?;
         let page = self.status(|status| page::overview(status, &query, &self.telemetry_path));
-        Ok(html(page))
+        Ok(html(page, place))
     }
 
-    fn instance(&self, query: &str) -> Result<Answer, Box<Answer>> {
+    fn instance(&self, query: &str, place: OwnedSemaphorePermit) -> Result<Answer, Box<Answer>> {
         let Which { project, product, id } =
             Which::parse(query).map_err(|error| refused(&error))?;
         let page = self.status(|status| {
@@ -221,10 +226,10 @@ impl Site {
             Some(page::instance(status, entry, &self.telemetry_path))
         });
         let none = "404: there is no such instance (any more)\n";
-        Ok(page.map_or_else(|| text(StatusCode::NOT_FOUND, none), html))
+        Ok(page.map_or_else(|| text(StatusCode::NOT_FOUND, none), |page| html(page, place)))
     }
 
-    fn report(&self, query: &str) -> Result<Answer, Box<Answer>> {
+    fn report(&self, query: &str, place: OwnedSemaphorePermit) -> Result<Answer, Box<Answer>> {
         let query = Query::parse(query).map_err(|error| refused(&error))?;
         let json = self.status(|status| {
             let selection = query.select(status);
@@ -234,19 +239,36 @@ impl Site {
             let body = "500: the status cannot be written as JSON\n";
             return Err(Box::new(text(StatusCode::INTERNAL_SERVER_ERROR, body)));
         };
-        let mut answer = whole(StatusCode::OK, JSON, json);
+        let mut answer = whole(StatusCode::OK, JSON, held(json, place));
         guard(&mut answer);
         Ok(answer)
     }
 }
 
-fn html(page: Markup) -> Answer {
-    let mut answer = whole(StatusCode::OK, HTML, page.into_string());
+fn html(page: Markup, place: OwnedSemaphorePermit) -> Answer {
+    let page = held(page.into_string().into_bytes(), place);
+    let mut answer = whole(StatusCode::OK, HTML, page);
     if let Ok(policy) = HeaderValue::try_from(page::security_policy()) {
         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
     guard(&mut answer);
     answer
+}
+
+/// A body that holds its place until it was taken, or dropped.
+fn held(body: Vec<u8>, place: OwnedSemaphorePermit) -> Bytes {
+    Bytes::from_owner(Held { body, _place: place })
+}
+
+struct Held {
+    body: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// What is told to people is of this moment, and nobody else's business.

@@ -231,6 +231,40 @@ async fn of_each_type_the_fifty_newest_records_are_shown() {
 }
 
 #[tokio::test]
+async fn a_list_that_was_never_read_is_blind_and_not_an_estate_without_trouble() {
+    let cloud = Cloud::start(Estate::new().with_rds(RdsInstance::new(A, "orders"))).await.unwrap();
+    cloud.change(|estate| estate.users[0].denied.push("rds:instance:list".to_owned()));
+    let setup = Setup::new(&cloud).with_rds_keys("discover: true\ndiscovery_interval: 1s");
+    let daemon = Daemon::start(&setup.text(&cloud)).await;
+    daemon.until(|it| it.values("clouddb_lookup_success", &[]) == [0.0]).await;
+    let status = daemon.status("state=blind").await;
+    assert_eq!((&status["found"], &status["totals"]["blind"]), (&1.into(), &1.into()), "{status}");
+    assert_eq!(status["instances"][0]["id"], "");
+    let page = daemon.get("/").await.body;
+    assert!(page.contains("the instance list was never read"), "{page}");
+    assert!(page.contains("it needs the permission `rds:instance:list`"), "{page}");
+    assert!(!page.contains("Nothing is polled here"));
+
+    cloud.change(|estate| estate.users[0].denied.clear());
+    daemon.until(|it| it.values("clouddb_poll_success", &[]) == [1.0]).await;
+    let status = daemon.status("").await;
+    assert_eq!((&status["totals"]["blind"], names(&status)), (&0.into(), vec!["orders"]));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_instance_of_which_nothing_is_expected_and_nothing_there_says_so() {
+    let cloud = Cloud::start(Estate::new().with_rds(RdsInstance::new(A, "orders"))).await.unwrap();
+    let setup = Setup::new(&cloud).with_rds(A, "name: orders, max_age: { auto: 'off' }");
+    let daemon = Daemon::start(&setup.text(&cloud)).await;
+    daemon.after_polls(1.0).await;
+    let page = daemon.get("/").await.body;
+    assert!(page.contains("none, and none is expected"), "{page}");
+    assert_eq!(daemon.status("").await["instances"][0]["states"], serde_json::json!([]));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_browser_is_told_to_keep_nothing_and_to_load_nothing() {
     let (_cloud, daemon) = demo().await;
     for path in ["/", "/api/v1/status"] {
